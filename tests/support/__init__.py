@@ -1,0 +1,1 @@
+"""What tests stand on: clocks, a network and a disk in memory, strategies."""

@@ -1,0 +1,1 @@
+"""The commands: clients of a peer that know of it only its remote interface."""
