@@ -1,1 +1,1 @@
-"""The protocol of SPEC.md as values and pure functions: no clock, file, socket or chance of its own."""
+"""The protocol of SPEC.md as values and functions: no clock, no randomness of its own, no file, no socket."""

@@ -1,0 +1,77 @@
+"""Datagrams to messages and back: ``parse`` and ``serialize``.
+
+What is sent is exact (one space between fields, one before the CRLF CRLF, lower-case hex), because real peers drop
+or die of anything else; what is accepted is all that real peers were seen to send.
+"""
+
+from __future__ import annotations
+
+from binascii import unhexlify
+from typing import Final
+
+from protocol.diagnosis import diagnose
+from protocol.errors import ProtocolError
+from protocol.grammar import FIRST_LINE, HEADER_END
+from protocol.messages import Chunk, Delete, GetChunk, Message, PutChunk, Removed, Stored
+from protocol.values import VERSION_1_0, Edition, FileId, PeerId, Version
+
+_VERSIONS: Final = {
+    b"%d.%d" % (major, minor): Version(major, minor) for major in range(10) for minor in range(10)
+} | {b"1.0": VERSION_1_0}
+
+
+def parse(datagram: bytes) -> Message:
+    """Read one datagram, of either edition and any version, by its first header line.
+
+    Further header lines are passed over. A body where the type has none is ignored: real peers were seen to send
+    such, and nothing depends on it. Raises ProtocolError, and nothing else, for bytes that aren't a message.
+    """
+    line = FIRST_LINE.match(datagram)
+    if line is None:
+        raise diagnose(datagram)
+    line_end = line.end()
+    header_end = datagram.find(HEADER_END, line_end - 2)
+    if header_end < 0 or not datagram[line_end:header_end].isascii():
+        raise diagnose(datagram)
+    type_first, version_second, version_first, type_second, sender_digits, file_hex, no_digits, degree = line.groups()
+    message_type = type_first or type_second
+    version = _VERSIONS[version_second or version_first]
+    sender_id = PeerId(int(sender_digits))
+    file_id = FileId(unhexlify(file_hex))
+    if no_digits is None:
+        if message_type == b"DELETE":
+            return Delete(version, sender_id, file_id)
+    elif degree is not None:
+        if message_type == b"PUTCHUNK":
+            body = datagram[header_end + 4 :]
+            return PutChunk(version, sender_id, file_id, int(no_digits), int(degree), body)
+    elif message_type == b"STORED":
+        return Stored(version, sender_id, file_id, int(no_digits))
+    elif message_type == b"CHUNK":
+        return Chunk(version, sender_id, file_id, int(no_digits), datagram[header_end + 4 :])
+    elif message_type == b"GETCHUNK":
+        return GetChunk(version, sender_id, file_id, int(no_digits))
+    elif message_type == b"REMOVED":
+        return Removed(version, sender_id, file_id, int(no_digits))
+    raise diagnose(datagram)
+
+
+def serialize(message: Message, edition: Edition = Edition.TYPE_FIRST) -> bytes:
+    """The datagram that says ``message`` in the given edition, in the one form that every known peer understands."""
+    if edition is Edition.TYPE_FIRST:
+        start = f"{message.message_type} {message.version}"
+    else:
+        start = f"{message.version} {message.message_type}"
+    header = f"{start} {message.sender_id} {message.file_id}"
+    if isinstance(message, PutChunk):
+        header += f" {message.chunk_no} {message.replication_degree}"
+        return b"%b \r\n\r\n%b" % (header.encode("ascii"), message.body)
+    if isinstance(message, Chunk):
+        header += f" {message.chunk_no}"
+        return b"%b \r\n\r\n%b" % (header.encode("ascii"), message.body)
+    if not isinstance(message, Delete):
+        header += f" {message.chunk_no}"
+    return b"%b \r\n\r\n" % header.encode("ascii")
+
+
+__all__ = ["ProtocolError", "parse", "serialize"]
