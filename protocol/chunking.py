@@ -1,4 +1,4 @@
-"""How a file is cut into chunks (SPEC.md, "Terms"): 64,000 bytes each, and a last one that is always shorter."""
+"""How a file is cut into chunks of 64,000 bytes and a last one that is always shorter (SPEC.md 1.6, 1.7)."""
 
 from __future__ import annotations
 
@@ -10,19 +10,19 @@ MAX_FILE_SIZE: Final = MAX_CHUNKS * CHUNK_SIZE - 1
 """Bytes of the largest file that can be backed up: its last chunk has to be shorter than the others."""
 
 
-class FileTooLarge(ValueError):
+class FileTooLarge(ValueError):  # noqa: N818  the name says what is wrong with the file, not that it is an error
     """The file would need more chunks than a chunk number of six digits can count."""
 
 
 def chunk_count(size: int) -> int:
-    """How many chunks a file of ``size`` bytes has, the empty last one of an exact multiple (and of 0) included.
+    """How many chunks a file of ``size`` bytes has, an empty last one included.
 
     Raises FileTooLarge for more than 1,000,000 chunks.
     """
     if size < 0:
         raise ValueError(f"a file has no {size} bytes")
     if size > MAX_FILE_SIZE:
-        raise FileTooLarge(f"a file of {size} bytes needs more than {MAX_CHUNKS} chunks; {MAX_FILE_SIZE} is the most")
+        raise FileTooLarge(f"a file of {size} bytes is too large: {MAX_FILE_SIZE} bytes are the most")
     return size // CHUNK_SIZE + 1
 
 
@@ -34,7 +34,7 @@ def chunk_offset(chunk_no: int) -> int:
 
 
 def chunk_length(size: int, chunk_no: int) -> int:
-    """How many bytes chunk ``chunk_no`` of a file of ``size`` bytes has; ValueError if the file has no such chunk."""
+    """How many bytes chunk ``chunk_no`` of a file of ``size`` bytes has; ValueError if there is no such chunk."""
     if not 0 <= chunk_no < chunk_count(size):
         raise ValueError(f"a file of {size} bytes has no chunk {chunk_no}")
     return min(CHUNK_SIZE, size - chunk_offset(chunk_no))

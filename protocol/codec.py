@@ -1,7 +1,7 @@
 """Datagrams to messages and back: ``parse`` and ``serialize``.
 
-What is sent is exact (one space between fields, one before the CRLF CRLF, lower-case hex), because real peers drop
-or die of anything else; what is accepted is all that real peers were seen to send.
+What is sent is exact (one space between fields, one before the CRLF CRLF, lower-case hex), because real peers
+drop or die of anything else (SPEC.md 2.7); what is accepted is all that they were seen to send (2.4).
 """
 
 from __future__ import annotations
@@ -23,8 +23,8 @@ _VERSIONS: Final = {
 def parse(datagram: bytes) -> Message:
     """Read one datagram, of either edition and any version, by its first header line.
 
-    Further header lines are passed over. A body where the type has none is ignored: real peers were seen to send
-    such, and nothing depends on it. Raises ProtocolError, and nothing else, for bytes that aren't a message.
+    Further header lines are passed over. A body behind a type that has none is ignored, whatever its length:
+    nothing depends on it. Raises ProtocolError, and nothing else, for bytes that aren't a message.
     """
     line = FIRST_LINE.match(datagram)
     if line is None:
@@ -33,9 +33,9 @@ def parse(datagram: bytes) -> Message:
     header_end = datagram.find(HEADER_END, line_end - 2)
     if header_end < 0 or not datagram[line_end:header_end].isascii():
         raise diagnose(datagram)
-    type_first, version_second, version_first, type_second, sender_digits, file_hex, no_digits, degree = line.groups()
-    message_type = type_first or type_second
-    version = _VERSIONS[version_second or version_first]
+    type_1st, version_2nd, version_1st, type_2nd, sender_digits, file_hex, no_digits, degree = line.groups()
+    message_type = type_1st or type_2nd
+    version = _VERSIONS[version_2nd or version_1st]
     sender_id = PeerId(int(sender_digits))
     file_id = FileId(unhexlify(file_hex))
     if no_digits is None:
@@ -57,7 +57,7 @@ def parse(datagram: bytes) -> Message:
 
 
 def serialize(message: Message, edition: Edition = Edition.TYPE_FIRST) -> bytes:
-    """The datagram that says ``message`` in the given edition, in the one form that every known peer understands."""
+    """The datagram that says ``message`` in the given edition, in the one form that all real peers understand."""
     if edition is Edition.TYPE_FIRST:
         start = f"{message.message_type} {message.version}"
     else:

@@ -42,8 +42,8 @@ _AFTER_VERSION: Final[tuple[tuple[Pattern[bytes], DropReason], ...]] = (
 def diagnose(datagram: bytes) -> ProtocolError:
     """The error that says what is wrong with a datagram that the grammar doesn't match.
 
-    The first thing that is wrong counts, in the order of reading: the header as a whole, its type, the number of
-    its fields, then each field. Linear in the datagram's length.
+    The first thing that is wrong counts, in the order of reading: the header as a whole, its type, the number
+    of its fields, then each field. Linear in the datagram's length.
     """
     if not datagram:
         return ProtocolError(DropReason.EMPTY, "a datagram of no bytes")
@@ -69,7 +69,9 @@ def diagnose(datagram: bytes) -> ProtocolError:
     for text, (pattern, reason) in zip(fields[2:], _AFTER_VERSION, strict=False):
         if not pattern.fullmatch(text):
             return ProtocolError(reason, _quoted(text))
-    return ProtocolError(DropReason.MALFORMED_HEADER, f"a header line that isn't ASCII: {_quoted(further_lines)}")
+    return ProtocolError(
+        DropReason.MALFORMED_HEADER, f"a further line of wrong form: {_quoted(further_lines)}"
+    )
 
 
 def _quoted(text: bytes) -> str:

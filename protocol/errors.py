@@ -6,14 +6,14 @@ from enum import Enum
 
 
 class DropReason(Enum):
-    """Why bytes are not a message, or fields can't make one. The value is the name used in logs and metrics."""
+    """Why bytes are not a message, or fields can't make one. The value is the name in logs and metrics."""
 
     EMPTY = "empty"
     """A datagram of no bytes at all."""
     NO_HEADER_END = "no-header-end"
     """CR LF CR LF doesn't occur."""
     MALFORMED_HEADER = "malformed-header"
-    """The header can't be split into fields: an empty first line, a leading space, a tab, a byte that isn't ASCII."""
+    """The first line isn't fields separated by spaces (empty, a leading space, a tab), or a further one isn't right."""
     UNKNOWN_TYPE = "unknown-type"
     """The message type is none of the six."""
     WRONG_FIELD_COUNT = "wrong-field-count"
@@ -31,11 +31,11 @@ class DropReason(Enum):
     BODY_TOO_LONG = "body-too-long"
     """The body of a PUTCHUNK or CHUNK has more than 64,000 bytes."""
     BODY_ELSEWHERE = "body-elsewhere"
-    """A PUTCHUNK or CHUNK of a version other than 1.0 without a body: its sender sends the body another way."""
+    """A PUTCHUNK or CHUNK without a body and not of version 1.0: its sender sends the body another way."""
 
 
 class ProtocolError(ValueError):
-    """The peer that sent this (or the caller that built it) broke the rules of SPEC.md; nobody else is at fault."""
+    """The peer that sent this (or the caller that built it) broke the rules of SPEC.md section 2."""
 
     def __init__(self, reason: DropReason, detail: str) -> None:
         """``detail`` is for people and of bounded length; ``reason`` is for counting."""

@@ -14,7 +14,7 @@ class Replication:
     __slots__ = ("_desired", "_holders")
 
     def __init__(self, desired: int, holders: Iterable[PeerId] = frozenset()) -> None:
-        """``desired`` is 1 to 9 (ValueError otherwise); ``holders`` are those known already, ourselves too if so."""
+        """``desired`` is 1 to 9 (ValueError otherwise); ``holders`` are those known already."""
         _check_degree(desired)
         self._desired = desired
         self._holders = set(holders)
@@ -67,7 +67,7 @@ class Replication:
         return True
 
     def raise_desired(self, degree: int) -> bool:
-        """Take a higher desired degree, never a lower one (a repeated PUTCHUNK may say 1); True if it rose."""
+        """Take a higher desired degree, never a lower one (SPEC.md 3.21); True if it rose."""
         _check_degree(degree)
         if degree <= self._desired:
             return False

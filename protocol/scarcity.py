@@ -1,0 +1,37 @@
+"""Telling copies that are scarce from answers that were lost (SPEC.md 3.12, 3.13)."""
+
+from __future__ import annotations
+
+from protocol.limits import SCARCE_RUN
+from protocol.values import PeerId
+
+
+class Scarcity:
+    """Learns from the waits that end which peers are all that answer.
+
+    When the same k peers, fewer than the degree, were the only ones in each of the last SCARCE_RUN waits that
+    ended unmet, waiting for another is in vain: there is none. A chunk that all k have answered then needs its
+    place in the window no more. Nobody at all (k = 0) proves nothing: total loss looks the same, and calls for
+    holding back.
+    """
+
+    __slots__ = ("_answering", "_run")
+
+    def __init__(self) -> None:
+        self._answering: frozenset[PeerId] = frozenset()
+        self._run = 0
+
+    def note_expired(self, holders: frozenset[PeerId]) -> None:
+        """A wait ended with the degree unmet; ``holders`` are all that have answered for that chunk."""
+        if holders != self._answering:
+            self._answering = holders
+            self._run = 0
+        self._run += 1
+
+    def note_met(self) -> None:
+        """A chunk met its degree: there are enough peers, and scarcity is to be found anew."""
+        self._run = 0
+
+    def answered_as_expected(self, holders: frozenset[PeerId]) -> bool:
+        """Whether copies are scarce and ``holders`` has all peers in it that still answer."""
+        return self._run >= SCARCE_RUN and bool(self._answering) and self._answering <= holders
