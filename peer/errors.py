@@ -80,7 +80,10 @@ class ErrorCode(Enum):
     """A mistake in the peer itself; its log has the details."""
 
     UNREACHABLE = "UNREACHABLE"
-    """No peer answers at the access point, or the connection to it was lost."""
+    """No peer answers at the access point."""
+
+    CONNECTION_LOST = "CONNECTION_LOST"
+    """The connection to the peer was lost before it said how the operation ended."""
 
     REFUSED = "REFUSED"
     """A side didn't prove that it knows the secret, or they share no version of the control protocol."""

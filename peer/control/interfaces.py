@@ -1,7 +1,5 @@
 """What a peer does for its user, as values and one interface: the remote interface without the wire."""
 
-# ruff: noqa: N805 (the methods of a zope interface are declared without `self`)
-
 from collections.abc import Awaitable, Callable
 
 from attrs import frozen
@@ -166,6 +164,6 @@ class IOperations(Interface):
     def state_page(cursor: str) -> Awaitable[StatePage]:
         """The part of the state that `cursor` stands for: empty for the first, else as the page before says.
 
-        A page has at most MAX_PAGE_ENTRIES entries, a chunk of either kind and a file being one each. A cursor
-        that this peer never gave is an OperationError with the code USAGE.
+        A page has at most MAX_PAGE_ENTRIES entries, a chunk of either kind and a file being one each. A
+        cursor that this peer never gave is an OperationError with the code USAGE.
         """

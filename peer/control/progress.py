@@ -1,0 +1,61 @@
+"""How progress reaches a client: only the newest, not too often, never faster than the client takes it."""
+
+from collections.abc import Callable
+from typing import Any
+
+from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IDelayedCall, IReactorTime
+from twisted.python.failure import Failure
+
+from peer.control.interfaces import Progress
+
+PUSH_INTERVAL = 0.1
+"""Seconds between two reports: smooth to the eye, and a thousandth of what backing up costs."""
+
+
+class ProgressPush:
+    """A ProgressListener that sends on what it is told, with at most one report on its way.
+
+    What comes meanwhile replaces what waits: a client that doesn't read costs one report, not a queue.
+    """
+
+    def __init__(self, send: Callable[[Progress], Deferred[Any]], *, clock: IReactorTime) -> None:
+        self._send = send
+        self._clock = clock
+        self._waiting: Progress | None = None
+        self._pause: IDelayedCall | None = None
+        self._is_on_its_way = False
+        self._is_over = False
+
+    def __call__(self, progress: Progress) -> None:
+        """Tell the client, now or as soon as it is its time."""
+        self._waiting = progress
+        if not self._is_on_its_way and self._pause is None:
+            self._push()
+
+    def finish(self) -> None:
+        """Send what still waits, whatever the time: the operation has ended."""
+        if self._pause is not None:
+            self._pause.cancel()
+            self._pause = None
+        self._push()
+        self._is_over = True
+
+    def _push(self) -> None:
+        if self._waiting is None or self._is_over:
+            return
+        progress, self._waiting = self._waiting, None
+        self._is_on_its_way = True
+        self._send(progress).addCallbacks(self._taken, self._gone)
+
+    def _taken(self, _answer: object) -> None:
+        self._is_on_its_way = False
+        if not self._is_over:
+            self._pause = self._clock.callLater(PUSH_INTERVAL, self._resume)
+
+    def _resume(self) -> None:
+        self._pause = None
+        self._push()
+
+    def _gone(self, _failure: Failure) -> None:
+        self._is_over = True
