@@ -10,7 +10,7 @@ MAX_FILE_SIZE: Final = MAX_CHUNKS * CHUNK_SIZE - 1
 """Bytes of the largest file that can be backed up: its last chunk has to be shorter than the others."""
 
 
-class FileTooLarge(ValueError):  # noqa: N818  the name says what is wrong with the file, not that it is an error
+class FileTooLarge(ValueError):
     """The file would need more chunks than a chunk number of six digits can count."""
 
 
@@ -34,7 +34,7 @@ def chunk_offset(chunk_no: int) -> int:
 
 
 def chunk_length(size: int, chunk_no: int) -> int:
-    """How many bytes chunk ``chunk_no`` of a file of ``size`` bytes has; ValueError if there is no such chunk."""
+    """How many bytes chunk ``chunk_no`` of a file of ``size`` bytes has; ValueError if it has none such."""
     if not 0 <= chunk_no < chunk_count(size):
         raise ValueError(f"a file of {size} bytes has no chunk {chunk_no}")
     return min(CHUNK_SIZE, size - chunk_offset(chunk_no))

@@ -11,7 +11,7 @@ from typing import Final
 
 from protocol.diagnosis import diagnose
 from protocol.errors import ProtocolError
-from protocol.grammar import FIRST_LINE, HEADER_END
+from protocol.grammar import FIRST_LINE, HEADER_END, OTHER_LINES
 from protocol.messages import Chunk, Delete, GetChunk, Message, PutChunk, Removed, Stored
 from protocol.values import VERSION_1_0, Edition, FileId, PeerId, Version
 
@@ -31,7 +31,7 @@ def parse(datagram: bytes) -> Message:
         raise diagnose(datagram)
     line_end = line.end()
     header_end = datagram.find(HEADER_END, line_end - 2)
-    if header_end < 0 or not datagram[line_end:header_end].isascii():
+    if header_end != line_end - 2 and not OTHER_LINES.fullmatch(datagram, line_end, header_end + 2):
         raise diagnose(datagram)
     type_1st, version_2nd, version_1st, type_2nd, sender_digits, file_hex, no_digits, degree = line.groups()
     message_type = type_1st or type_2nd
@@ -57,7 +57,7 @@ def parse(datagram: bytes) -> Message:
 
 
 def serialize(message: Message, edition: Edition = Edition.TYPE_FIRST) -> bytes:
-    """The datagram that says ``message`` in the given edition, in the one form that all real peers understand."""
+    """The datagram that says ``message`` in the given edition, in the form that all real peers understand."""
     if edition is Edition.TYPE_FIRST:
         start = f"{message.message_type} {message.version}"
     else:

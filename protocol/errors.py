@@ -13,7 +13,8 @@ class DropReason(Enum):
     NO_HEADER_END = "no-header-end"
     """CR LF CR LF doesn't occur."""
     MALFORMED_HEADER = "malformed-header"
-    """The first line isn't fields separated by spaces (empty, a leading space, a tab), or a further one isn't right."""
+    """The first line isn't fields separated by spaces (empty, a leading space, a tab), or another isn't
+    ASCII."""
     UNKNOWN_TYPE = "unknown-type"
     """The message type is none of the six."""
     WRONG_FIELD_COUNT = "wrong-field-count"

@@ -1,8 +1,8 @@
-"""The grammar of a header as anchored patterns over bytes, the ABNF (RFC 5234) above each.
+"""The grammar of a header as anchored patterns over bytes, the ABNF (SPEC.md 2.4, RFC 5234) above each.
 
-Every datagram goes through FIRST_LINE, once, and nothing else here; the other patterns say afterwards what was
-wrong with one that FIRST_LINE didn't match. All run in time linear in the datagram: no part can match where
-the one before it could have gone on.
+Every datagram goes through FIRST_LINE once, and few through OTHER_LINES; the rest of the patterns say
+afterwards what was wrong with one that these didn't match. All run in time linear in the datagram: what
+follows a repeated part can never match a piece of that part.
 """
 
 from __future__ import annotations
@@ -12,18 +12,18 @@ from typing import Final
 
 from protocol.limits import MAX_SENDER_ID_DIGITS
 
-# header = first-line *further-line CRLF
+# gap = 1*SP
+# end = *SP CRLF
 #
-# further-line = 1*%x01-7F CRLF     ; no CR LF inside
-#
-# The header ends at the first CRLF CRLF. Version 1.0 has no further lines; those of an extension that we don't
-# know are passed over. They have to be ASCII all the same: else a header that lost its end would swallow its
-# body up to the next CRLF CRLF in it.
-HEADER_END: Final = b"\r\n\r\n"
+# The original has one space in either place. Real peers send none or several (what we send is exact all the
+# same, since some drop or die of anything else).
+_GAP = rb" +"
+_END = rb" *\r\n"
 
-# message-type = 1*ALPHA            ; the six known ones are upper case, and case matters
+# message-type = 1*ALPHA
 #
-# ABNF strings ignore case; real peers send these in upper case only, so another spelling is another type.
+# ABNF strings ignore case, but the six types are upper case in every real peer: another spelling is another,
+# unknown, type.
 _MESSAGE_TYPE = rb"[A-Z]+"
 MESSAGE_TYPE: Final = re.compile(rb"[A-Za-z]+")
 
@@ -31,9 +31,9 @@ MESSAGE_TYPE: Final = re.compile(rb"[A-Za-z]+")
 _VERSION = rb"[0-9]\.[0-9]"
 VERSION: Final = re.compile(_VERSION)
 
-# sender-id = 1*20DIGIT             ; up to 2**64 - 1, leading zeros mean nothing
+# sender-id = 1*20DIGIT             ; at most 18446744073709551615
 #
-# The original sets no bound; twenty digits hold every 64-bit number.
+# The original sets no bound. Leading zeros mean nothing.
 _SENDER_ID = rb"[0-9]{1,%d}" % MAX_SENDER_ID_DIGITS
 SENDER_ID: Final = re.compile(_SENDER_ID)
 
@@ -41,25 +41,46 @@ SENDER_ID: Final = re.compile(_SENDER_ID)
 _FILE_ID = rb"[0-9A-Fa-f]{64}"
 FILE_ID: Final = re.compile(_FILE_ID)
 
-# chunk-no = 1*6DIGIT               ; leading zeros mean nothing
+# chunk-no = 1*6DIGIT
+#
+# Leading zeros mean nothing, but count as digits.
 _CHUNK_NO = rb"[0-9]{1,6}"
 CHUNK_NO: Final = re.compile(_CHUNK_NO)
 
-# replication-deg = %x31-39         ; "1" to "9"
+# degree = %x31-39                  ; 1 to 9
 _DEGREE = rb"[1-9]"
 DEGREE: Final = re.compile(_DEGREE)
 
-# first-line = ( message-type 1*SP version / version 1*SP message-type ) 1*SP sender-id 1*SP file-id
-#              [ 1*SP chunk-no [ 1*SP replication-deg ] ] *SP CRLF
+# first-line = ( message-type gap version / version gap message-type ) gap sender-id gap file-id
+#              [ gap chunk-no [ gap degree ] ] end
 #
-# The original writes exactly one space between fields and one before the CRLF; real peers send none or several
-# (the spaces that we send are exact, since some drop or die of anything else). Which of the optional fields
-# must be there depends on the type; the caller looks that up.
+# Looser than the six lines of SPEC.md: which fields there have to be depends on the type, and whoever reads
+# the match looks that up.
 FIRST_LINE: Final = re.compile(
-    rb"(?:(" + _MESSAGE_TYPE + rb") +(" + _VERSION + rb")|(" + _VERSION + rb") +(" + _MESSAGE_TYPE + rb"))"
-    rb" +(" + _SENDER_ID + rb") +(" + _FILE_ID + rb")"
-    rb"(?: +(" + _CHUNK_NO + rb")(?: +(" + _DEGREE + rb"))?)? *\r\n"
+    b"(?:(%(type)b)%(gap)b(%(version)b)|(%(version)b)%(gap)b(%(type)b))"
+    b"%(gap)b(%(sender_id)b)%(gap)b(%(file_id)b)(?:%(gap)b(%(chunk_no)b)(?:%(gap)b(%(degree)b))?)?%(end)b"
+    % {
+        b"type": _MESSAGE_TYPE,
+        b"version": _VERSION,
+        b"sender_id": _SENDER_ID,
+        b"file_id": _FILE_ID,
+        b"chunk_no": _CHUNK_NO,
+        b"degree": _DEGREE,
+        b"gap": _GAP,
+        b"end": _END,
+    }
 )
 
-# What a first line may consist of at all: fields of visible ASCII, separated by spaces and not preceded by one.
+# *other-line
+# other-line = 1*not-cr CRLF        ; passed over
+# not-cr     = %x00-0C / %x0E-7F
+#
+# The lines of extensions that we don't know. They are ASCII as all of the header: else a header that lost its
+# end would swallow the body, up to the next CRLF CRLF in it.
+OTHER_LINES: Final = re.compile(rb"(?:[\x00-\x0c\x0e-\x7f]+\r\n)*")
+
+# The CRLF of the last line, and the CRLF that is the empty line.
+HEADER_END: Final = b"\r\n\r\n"
+
+# What a first line of any kind looks like: visible ASCII and spaces, but no space first.
 PRINTABLE_LINE: Final = re.compile(rb"[!-~][ -~]*")

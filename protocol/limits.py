@@ -22,18 +22,22 @@ MAX_QUOTED_BYTES = 40
 
 # Chunks that an initiator has in flight at once. With the mean wait of 267 ms for the second of two STOREDs
 # that gives 61 MB/s; what is in flight must fit the receive buffers of the others (1,032 chunks at 32 MB).
-MAX_CHUNKS_IN_FLIGHT = 256
+BACKUP_WINDOW = 256
+
+# Chunks that an initiator asks for at once. With the mean wait of 133 ms for the first of two holders that
+# gives 61 MB/s; each asks a holder to read and send, and the answers have to fit our own receive buffer.
+RESTORE_WINDOW = 128
 
 # Bodies' bytes a second that a peer multicasts: half of what a Gigabit LAN carries. Stops one initiator from
 # overrunning the others, whose lost datagrams cost a second each.
-SEND_BYTES_PER_SECOND = 60_000_000.0
+PACE_BYTES_PER_SECOND = 60_000_000.0
 
 # Bodies' bytes that may leave back to back after a pause: two chunks, since the usual receive buffer of
 # 212,992 bytes holds three.
-SEND_BURST_BYTES = 128_000.0
+PACE_BURST_BYTES = 128_000.0
 
-# Bytes of bodies received and not yet durable. A PUTCHUNK beyond it counts as not heard and comes again; stops
-# a flood of PUTCHUNKs, or a disk that is slower than the network, from filling memory.
+# Bytes of bodies received and not yet durable. A PUTCHUNK beyond it counts as not heard and comes again;
+# stops a flood of PUTCHUNKs, or a disk that is slower than the network, from filling memory.
 MAX_BYTES_BEING_STORED = 64_000_000
 
 # CHUNKs due at once in answer to GETCHUNKs. Their bodies are read one at a time; stops GETCHUNKs for all that
@@ -52,30 +56,30 @@ MAX_REPAIRS_DUE = 4_096
 # so this is 50 a second; stops a RECLAIM of a large store from becoming a storm.
 MAX_WITHDRAWALS = 100
 
-# Changes to what is known of holders that gather before they are written in one batch. Stops STOREDs that come
-# faster than the disk commits from filling memory, and from one commit each.
+# Changes to what is known of holders that gather before they are written in one batch. Stops STOREDs that
+# come faster than the disk commits from filling memory, and from one commit each.
 MAX_NOTES_GATHERED = 1_000
 
 # --- Memory of what was overheard ----------------------------------------------------------------------
 
-# Distinct holders counted for one chunk. A degree is 9 at the most and a group has some dozens of peers; stops
-# STOREDs in the name of ever new peers from growing one chunk's set without end.
+# Distinct holders counted for one chunk. A degree is 9 at the most and a group has some dozens of peers;
+# stops STOREDs in the name of ever new peers from growing one chunk's set without end.
 MAX_HOLDERS_PER_CHUNK = 256
 
 # Chunks whose STOREDs are kept in case that the PUTCHUNK is still to come. At 2,000 chunks a second that is
 # the whole time for which they are kept; stops STOREDs for invented chunks (about 6 MB).
 MAX_EARLY_CHUNKS = 10_000
 
-# Distinct senders kept for one such chunk. Three times the highest degree; stops the same flood with one chunk
-# and many invented senders.
+# Distinct senders kept for one such chunk. Three times the highest degree; stops the same flood with one
+# chunk and many invented senders.
 MAX_EARLY_HOLDERS = 27
 
 # Chunks in the memory of answered GETCHUNKs. At 5,000 chunks a second it reaches back 3 s, well past the
 # spacing of answers that it enforces; stops GETCHUNKs for many chunks from filling memory (about 5 MB).
 MAX_ANSWERED_CHUNKS = 16_384
 
-# Chunks in the memory of PUTCHUNKs, and in that of CHUNKs, overheard. At 5,000 chunks a second it reaches back
-# 3 s, seven times the longest response delay, after which it is asked (about 4 MB each).
+# Chunks in the memory of PUTCHUNKs, and in that of CHUNKs, overheard. At 5,000 chunks a second it reaches
+# back 3 s, seven times the longest response delay, after which it is asked (about 4 MB each).
 MAX_RECENT_CHUNKS = 16_384
 
 # Files in the memory of DELETEs heard, which is asked for DELETED_REFUSAL seconds only. Stops DELETEs for

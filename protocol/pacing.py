@@ -1,4 +1,4 @@
-"""How fast bodies may be sent, so that a burst doesn't overrun the receive buffers of the others (SPEC.md 3.14)."""
+"""How fast bodies may be sent without overrunning the receive buffers of the others (SPEC.md 3.14)."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ class Pacer:
         self._paid_until = float("-inf")
 
     def delay(self, now: float, size: int) -> float:
-        """Admit ``size`` bytes, and tell how many seconds from ``now`` they have to wait before they are sent.
+        """Admit ``size`` bytes, and tell how many seconds from ``now`` they have to wait before they leave.
 
-        Each call is an admission: what is asked for has to be sent after that wait. Calls come in the order of
-        time, and the waits that they give keep that order.
+        Each call is an admission: what is asked for has to be sent after that wait. Calls come in the order
+        of time, and the waits that they give keep that order.
         """
         start = max(self._paid_until, now - self._burst_seconds)
         self._paid_until = start + size / self._bytes_per_second

@@ -9,10 +9,10 @@ from protocol.values import PeerId
 class Scarcity:
     """Learns from the waits that end which peers are all that answer.
 
-    When the same k peers, fewer than the degree, were the only ones in each of the last SCARCE_RUN waits that
-    ended unmet, waiting for another is in vain: there is none. A chunk that all k have answered then needs its
-    place in the window no more. Nobody at all (k = 0) proves nothing: total loss looks the same, and calls for
-    holding back.
+    When the same k peers, fewer than the degree, were the only ones in each of the last SCARCE_RUN waits
+    that ended unmet, waiting for another is in vain: there is none. A chunk that all k have answered then
+    needs its place in the window no more. Nobody at all (k = 0) proves nothing: total loss looks the same,
+    and calls for holding back.
     """
 
     __slots__ = ("_answering", "_run")

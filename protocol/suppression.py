@@ -1,7 +1,8 @@
 """What was overheard lately, and what it makes needless.
 
-Each of these is a bounded memory that time is passed into: ``now`` in seconds of a clock that never goes back.
-Entries leave oldest first, at the price of the call that adds one, so that a flood makes none of them slow.
+Each of these is a bounded memory that time is passed into: ``now`` in seconds of a clock that never goes
+back. Entries leave oldest first, at the price of the call that adds one, so that a flood makes none of them
+slow.
 """
 
 from __future__ import annotations
@@ -18,8 +19,8 @@ from protocol.values import ChunkId, PeerId
 class RecentStored:
     """The STOREDs of the last seconds, for chunks that become known only later (SPEC.md 3.24).
 
-    STORED and PUTCHUNK come by different groups, so a STORED may be first. Whoever gets to know a chunk by its
-    PUTCHUNK asks here who has said already that it holds the chunk.
+    STORED and PUTCHUNK come by different groups, so a STORED may be first. Whoever gets to know a chunk by
+    its PUTCHUNK asks here who has said already that it holds the chunk.
     """
 
     __slots__ = ("_heard_at",)
@@ -96,7 +97,7 @@ class _LastHeard:
 
 
 class RecentPutChunks:
-    """The PUTCHUNKs overheard lately: one for the same chunk makes our own backup of it needless (SPEC.md 6.2)."""
+    """The PUTCHUNKs overheard lately: one for a chunk makes our own backup of it needless (SPEC.md 6.2)."""
 
     __slots__ = ("_heard",)
 
@@ -132,7 +133,7 @@ class Answer:
 
 
 class AnswerLedger:
-    """Decides which GETCHUNKs are answered, so that nobody draws an answer to each of a flood (SPEC.md 4.8, 4.9)."""
+    """Decides which GETCHUNKs are answered: not each of a flood (SPEC.md 4.8, 4.9)."""
 
     __slots__ = ("_accepted",)
 

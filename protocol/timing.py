@@ -9,20 +9,24 @@ MAX_RESPONSE_DELAY: Final = 0.4
 """A STORED, a CHUNK and a re-backup wait a random time up to this, so that not all speak at once."""
 
 ATTEMPT_WAITS: Final = (1.0, 2.0, 4.0, 8.0, 16.0)
-"""How long each PUTCHUNK (and each GETCHUNK) waits for answers before the next; after the last, it is over."""
+"""How long each PUTCHUNK (and each GETCHUNK) waits for answers before the next; after the last, it is
+over."""
 
 DELETE_SENDINGS: Final = 3
-"""How often a DELETE is multicast: nobody answers it, and of three one gets through a loss of 20 % 99 times of 100."""
+"""How often a DELETE is multicast: nobody answers it, and of three one gets through a loss of 20 % 99 times
+of 100."""
 
 DELETE_SPACING: Final = 1.0
-"""Between two sendings of a DELETE: longer than a receive buffer stays full, so that no burst takes all three."""
+"""Between two sendings of a DELETE: longer than a receive buffer stays full, so that no burst takes all
+three."""
 
 DELETE_AGAIN_SPACING: Final = 2.0
-"""The least between two DELETEs for a dead file that somebody still speaks of, however many chunks they name."""
+"""The least between two DELETEs for a dead file that somebody still speaks of, however many chunks they
+name."""
 
 DEAD_FILE_KEPT: Final = 90 * 24 * 3600.0
-"""How long, by the wall clock, the home remembers a deleted file: a holder that was away for a season still hears
-the DELETE."""
+"""How long, by the wall clock, the home remembers a deleted file: a holder that was away for a season still
+hears the DELETE."""
 
 DELETED_REFUSAL: Final = 2.0
 """How long a holder refuses PUTCHUNKs for a file after its DELETE: those were under way when it was sent. Not
@@ -33,31 +37,32 @@ EARLY_STORED_KEPT: Final = 5.0
 PUTCHUNKs were lost (1 s + 2 s) the third still finds them."""
 
 ANSWER_SPACING: Final = 0.8
-"""A GETCHUNK this soon after the last accepted one for its chunk is covered by the answer to that. Below the 1 s
-after which one that asks again must be answered, less what the network's jitter may take from it."""
+"""A GETCHUNK this soon after the last accepted one for its chunk is covered by the answer to that. Below
+the 1 s after which one that asks again must be answered, less what the network's jitter may take from
+it."""
 
 REPEAT_MEMORY: Final = 60.0
-"""A GETCHUNK is a repeat if one for its chunk was accepted within this: the 31 s of all five attempts, and as much
-again."""
+"""A GETCHUNK is a repeat if one for its chunk was accepted within this: the 31 s of all five attempts, and
+as much again."""
 
 RECENT_CHUNKS_KEPT: Final = 30.0
-"""How long an overheard PUTCHUNK or CHUNK is remembered: past every response delay, also one that had to wait for a
-place in the window."""
+"""How long an overheard PUTCHUNK or CHUNK is remembered: past every response delay, also one that had to
+wait for a place in the window."""
 
 WITHDRAWAL_TIME: Final = 2.0
-"""Between the REMOVED for a copy to be dropped and the loss of its bytes: the others confirm theirs in it, each
-after its response delay."""
+"""Between the REMOVED for a copy to be dropped and the loss of its bytes: the others confirm theirs in it,
+each after its response delay."""
 
 LOOK_AGAIN_SPACING: Final = 10.0
 """The least between two chunk backups for one chunk that REMOVEDs in the name of no known holder set off."""
 
 LAST_COPY_RETRY: Final = 600.0
-"""Between two attempts of a RECLAIM to place the copies that nobody else holds: rare enough that a group without
-room is left in peace."""
+"""Between two attempts of a RECLAIM to place the copies that nobody else holds: rare enough that a group
+without room is left in peace."""
 
 LAST_COPY_GRACE: Final = 24 * 3600.0
-"""How long, of running time, such a last copy is kept before it is dropped all the same: a day, in which a group
-that was switched off for the night comes back."""
+"""How long, of running time, such a last copy is kept before it is dropped all the same: a day, in which a
+group that was switched off for the night comes back."""
 
 
 def response_delay(random: Random) -> float:

@@ -1,4 +1,4 @@
-"""The small values that everything else speaks in: ids, versions, editions of the header, and their ranges."""
+"""The small values that everything else speaks in: ids, versions, header editions, and their ranges."""
 
 from __future__ import annotations
 
@@ -88,7 +88,7 @@ VERSION_1_0: Final = Version(1, 0)
 
 
 class Edition(Enum):
-    """The order of a header's first two fields, which differs among real peers. The value is what users write."""
+    """The order of a header's first two fields, which differs among real peers; each by its option's name."""
 
     TYPE_FIRST = "type-first"
     """``<MessageType> <Version> …``, the earlier edition and the default."""
