@@ -5,8 +5,19 @@
 import re
 from typing import Any
 
+from twisted.internet.defer import Deferred, fail
 from twisted.logger import Logger
-from twisted.protocols.amp import MAX_VALUE_LENGTH, AmpBox, Argument, Boolean, Command, Float, ListOf, String
+from twisted.protocols.amp import (
+    MAX_VALUE_LENGTH,
+    AmpBox,
+    Argument,
+    Boolean,
+    Command,
+    Float,
+    ListOf,
+    RemoteAmpError,
+    String,
+)
 
 from peer.control.interfaces import ErrorCode, OperationError
 
@@ -122,18 +133,20 @@ class ControlCommand(Command):
         try:
             arguments: dict[str, object] = super().parseArguments(box, protocol)
         except Exception:
-            name = cls.commandName.decode()
-            raise wire_error(ErrorCode.USAGE, f"the peer can't read the fields of this {name}") from None
+            sentence = f"the peer can't read the fields of this {cls.commandName.decode()}"
+            # AMP doesn't look here for the errors that a command declares.
+            raise RemoteAmpError(ErrorCode.USAGE.value.encode(), sentence) from None
         return arguments
 
     @classmethod
-    def makeResponse(cls, objects: dict[str, object], proto: object) -> AmpBox:
+    def makeResponse(cls, objects: dict[str, object], proto: object) -> AmpBox | Deferred[AmpBox]:
         """The box that says `objects`; what can't be said is a mistake of the peer."""
         try:
             box: AmpBox = super().makeResponse(objects, proto)
         except Exception:
             _log.failure("the answer to {command} can't be sent", command=cls.commandName.decode())
-            raise wire_error(ErrorCode.INTERNAL, INTERNAL_SENTENCE) from None
+            # AMP would wrap what is raised here into an error of its own.
+            return fail(wire_error(ErrorCode.INTERNAL, INTERNAL_SENTENCE))
         return box
 
 

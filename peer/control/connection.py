@@ -14,6 +14,7 @@ from twisted.protocols.amp import (
     Command,
     CommandLocator,
     IBoxReceiver,
+    RemoteAmpError,
 )
 from twisted.python.failure import Failure
 from zope.interface import implementer
@@ -122,6 +123,13 @@ class ControlConnection(BinaryBoxProtocol):
         if self.is_proven:
             self._unfinished_bytes = 0
         self._dispatcher.ampBoxReceived(box)
+
+    def unhandledError(self, failure: Failure) -> None:
+        """End the connection: there is nobody to tell, or we are at fault ourselves."""
+        if failure.check(RemoteAmpError) is None:
+            super().unhandledError(failure)
+        else:
+            self.drop("sent what is not the control protocol")
 
     def startReceivingBoxes(self, box_sender: object) -> None:
         """Pass it on."""

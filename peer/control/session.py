@@ -147,9 +147,15 @@ class Session:
             self._connection.listeners.pop(run, None)
 
     async def _call(self, command: type[Command], **arguments: object) -> dict[str, Any]:
+        try:
+            answer = self._connection.call(command, **arguments)
+        except ValueError:
+            raise OperationError(
+                ErrorCode.USAGE, "no peer can do that: a path is too long, or a number is out of range"
+            ) from None
         with self._readable_answers():
             try:
-                return await self._connection.call(command, **arguments)
+                return await answer
             except ConnectionClosed:
                 raise OperationError(
                     ErrorCode.CONNECTION_LOST,
