@@ -21,8 +21,8 @@ def charged_bytes(length: int) -> int:
 def require_fits(capacity_bytes: int, *, used_bytes: int, free_bytes: int) -> None:
     """Refuse a capacity that the file system couldn't hold even if nobody else wrote to it any more.
 
-    Raises CapacityTooLarge. ``used_bytes`` is what our chunks take already, ``free_bytes`` what the file system
-    has left.
+    Raises CapacityTooLarge. ``used_bytes`` is what our chunks take already, ``free_bytes`` what the file
+    system has left.
     """
     possible_bytes = used_bytes + free_bytes
     if capacity_bytes > possible_bytes:
@@ -34,10 +34,10 @@ def new_capacity(
 ) -> int | None:
     """The capacity that a starting peer is to set, in bytes, or None if the one it has stays.
 
-    ``option_bytes`` is the option of this start (None: "auto"), ``option_before`` what ``option_text`` gave for the
-    option of the start before, None at the first one. Only an option that has changed is obeyed: a RECLAIM
-    since then is the later word of the same owner. It is also only then that the option is compared with
-    the disk, since a peer whose disk was filled by others must still start and serve what it holds.
+    ``option_bytes`` is the option of this start (None: "auto"), ``option_before`` what ``option_text`` gave
+    for that of the start before, None at the first one. Only an option that has changed is obeyed: a RECLAIM
+    since then is the later word of the same owner. It is also only then that the option is compared
+    with the disk, since a peer whose disk was filled by others must still start and serve what it holds.
     Raises CapacityTooLarge.
     """
     if option_text(option_bytes) == option_before:

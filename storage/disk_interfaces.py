@@ -1,10 +1,10 @@
 """The disk as this package sees it: the only door to files, folders, locks and SQLite.
 
 It is handed in, so that a test can fill the disk up, make any call fail, or take the power away between any
-two calls. What it promises about power: what a file held at its last ``sync``, and what a folder listed at its
-last ``sync_directory``, is there afterwards; whatever was done since may be lost, whole or in part.
+two calls. What it promises about power: what a file held at its last ``sync``, and what a folder listed at
+its last ``sync_directory``, is there afterwards; whatever was done since may be lost, whole or in part.
 
-OSErrors pass through every call. Paths are strings; names that aren't text are carried as ``os.fsdecode`` does.
+OSErrors pass through every call. Paths are strings; names that aren't text are as ``os.fsdecode`` has them.
 """
 
 from __future__ import annotations
@@ -97,7 +97,7 @@ class IDisk(Interface):
     def open(path: str, *, create: bool = False, exclusive: bool = False, writable: bool = True) -> IFile:
         """Open a file; never waits for another process, as a pipe would.
 
-        ``create``: make it (mode 0600) if it isn't there. ``exclusive``, with ``create``: FileExistsError if it is.
+        ``create``: make it (mode 0600) if it isn't there. ``exclusive``, with that: FileExistsError if it is.
         """
 
     def exists(path: str) -> bool:

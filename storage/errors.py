@@ -1,13 +1,14 @@
 """What can go wrong with the disk, as errors that a user can act on.
 
-Each class has one ``code``, which the remote interface maps onto an exit status, and makes one sentence out of
-the facts that it is given: what is wrong, and what to do. ``str(error)`` is that sentence. Paths stand in it as
-Python writes them in quotes, so that a name with a line break or with bytes that aren't text stays one
+Each class has one ``code``, which the remote interface maps onto an exit status, and makes one sentence out
+of the facts that it is given: what is wrong, and what to do. ``str(error)`` is that sentence. Paths stand in
+it as Python writes them in quotes, so that a name with a line break or with bytes that aren't text stays one
 readable sentence.
 """
 
 from __future__ import annotations
 
+import errno
 import os
 from typing import ClassVar
 
@@ -177,3 +178,10 @@ class CapacityTooLarge(StorageError):
 
 def _said(reason: OSError) -> str:
     return os.strerror(reason.errno) if reason.errno else str(reason)
+
+
+def disk_trouble(path: str, reason: OSError) -> StorageError:
+    """What a call that writes to the path failed of: a full disk, or another."""
+    if reason.errno in (errno.ENOSPC, errno.EDQUOT):
+        return DiskFull(path)
+    return DiskFailed(path, _said(reason))

@@ -1,0 +1,27 @@
+"""Sets of holders as bytes, for a column of a database: 8 bytes an id, big-endian, rising."""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Set as AbstractSet
+
+from protocol.values import PeerId
+
+
+def pack_holders(holders: AbstractSet[PeerId]) -> bytes:
+    """The bytes of a set; equal sets give equal bytes."""
+    return struct.pack(f">{len(holders)}Q", *sorted(holders))
+
+
+def unpack_holders(packed: bytes) -> frozenset[PeerId]:
+    """The set of the bytes. ValueError: no set packs to them."""
+    if len(packed) % 8:
+        raise ValueError(f"{len(packed)} bytes are no list of ids of 8 bytes each")
+    return frozenset(map(PeerId, struct.unpack(f">{len(packed) // 8}Q", packed)))
+
+
+def with_note(holders: frozenset[PeerId], peer_id: PeerId, *, holds: bool) -> frozenset[PeerId]:
+    """The set with the peer in it or not. It is the same object if that is no news."""
+    if (peer_id in holders) == holds:
+        return holders
+    return holders | {peer_id} if holds else holders - {peer_id}

@@ -1,0 +1,168 @@
+"""Opening a store: the lock, the refusals, whose it is, what a crash has left, and its capacity."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from contextlib import ExitStack
+from errno import EDQUOT, ENOSPC
+from typing import Final
+
+from attrs import define
+
+from protocol.values import PeerId
+from storage.bodies import Bodies
+from storage.capacity import new_capacity, option_text
+from storage.catalog import CATALOG_SCHEMA, SqliteCatalog
+from storage.database import Schema, check_content, check_header, create_database
+from storage.disk import IDisk, ILock
+from storage.errors import CatalogDamaged, DiskFull, StoreIdentity, StoreLocked, StoreUnusable
+from storage.file_store import INDEX_SCHEMA, FileChunkStore
+from storage.interfaces import ICatalog, IChunkStore
+from storage.layout import Layout
+from storage.restored import remove_stale
+
+PEER_ID_SETTING: Final = "peer id"
+CAPACITY_OPTION_SETTING: Final = "capacity option"
+
+
+@define(eq=False)
+class OpenStorage:
+    """A store that is ours until it is closed."""
+
+    peer_id: PeerId
+    store: IChunkStore
+    catalog: ICatalog
+    restored_folder: str
+    """Where restored files go; it exists."""
+    _lock: ILock
+
+    def close(self) -> None:
+        """Let go of everything, the lock last."""
+        with ExitStack() as closing:
+            closing.callback(self._lock.release)
+            closing.callback(self.catalog.close)
+            closing.callback(self.store.close)
+
+
+def open_storage(
+    disk: IDisk,
+    root: str,
+    *,
+    peer_id: PeerId | None,
+    draw_peer_id: Callable[[], PeerId],
+    capacity_bytes: int | None,
+) -> OpenStorage:
+    """Open the store in the folder ``root``, made if it isn't there.
+
+    ``peer_id``: who is to be its owner; None: whoever is already, or the one that ``draw_peer_id`` draws.
+    ``capacity_bytes``: the capacity option; None: "auto", a share of the free disk (see ``new_capacity``).
+
+    Raises StoreUnusable, StoreLocked, StoreIdentity, StoreNewer, CatalogDamaged, CapacityTooLarge, DiskFull,
+    DiskFailed. A store that is refused stays as it is.
+    """
+    layout = Layout(os.path.abspath(root))
+    try:
+        if not disk.exists(layout.catalog):
+            _decide_capacity(disk, layout.root, capacity_bytes, option_before=None, used_bytes=0)
+            disk.make_directory(layout.root)
+        with ExitStack() as opened:
+            lock = _lock(disk, layout)
+            opened.callback(lock.release)
+            _check(disk, layout)
+            catalog = _open_catalog(disk, layout)
+            opened.callback(catalog.close)
+            owner = _owner(catalog, layout, peer_id, draw_peer_id)
+            store = _open_store(disk, layout)
+            opened.callback(store.close)
+            _set_capacity(disk, layout, catalog, store, capacity_bytes)
+            disk.make_directory(layout.restored)
+            remove_stale(disk, layout.restored)
+            opened.pop_all()
+    except OSError as error:
+        if error.errno in (ENOSPC, EDQUOT):
+            raise DiskFull(layout.root) from error
+        raise StoreUnusable(layout.root, error) from error
+    return OpenStorage(owner, store, catalog, layout.restored, lock)
+
+
+def _lock(disk: IDisk, layout: Layout) -> ILock:
+    try:
+        return disk.lock(layout.lock)
+    except BlockingIOError as error:
+        raise StoreLocked(layout.root) from error
+
+
+def _check(disk: IDisk, layout: Layout) -> None:
+    """All that may be refused, before anything is changed."""
+    databases = {layout.catalog: CATALOG_SCHEMA, layout.index: INDEX_SCHEMA}
+    present = {path: schema for path, schema in databases.items() if disk.exists(path)}
+    # The cheap look at both first: a newer version is to be told from damage.
+    for look in (check_header, check_content):
+        for path, schema in present.items():
+            look(disk, path, schema)
+    # One that is missing at the first start is made. Later it would be taken for an empty one: the peer would
+    # have another id, or remove every body as one that nobody was promised.
+    if layout.catalog not in present and layout.index in present:
+        raise CatalogDamaged(layout.catalog, "it is gone")
+    if layout.index not in present and not Bodies(disk, layout).is_empty():
+        raise CatalogDamaged(layout.index, "it is gone")
+
+
+def _open_catalog(disk: IDisk, layout: Layout) -> SqliteCatalog:
+    _make_if_missing(disk, layout.catalog, CATALOG_SCHEMA)
+    return SqliteCatalog.open(disk=disk, layout=layout)
+
+
+def _open_store(disk: IDisk, layout: Layout) -> FileChunkStore:
+    _make_if_missing(disk, layout.index, INDEX_SCHEMA)
+    return FileChunkStore.open(disk=disk, layout=layout)
+
+
+def _make_if_missing(disk: IDisk, path: str, schema: Schema) -> None:
+    if not disk.exists(path):
+        create_database(disk, path, schema)
+
+
+def _owner(
+    catalog: ICatalog, layout: Layout, asked: PeerId | None, draw_peer_id: Callable[[], PeerId]
+) -> PeerId:
+    kept = catalog.setting(PEER_ID_SETTING)
+    if kept is None:
+        owner = draw_peer_id() if asked is None else asked
+        catalog.set_setting(PEER_ID_SETTING, str(owner))
+        return owner
+    owner = PeerId(int(kept))
+    if asked is not None and asked != owner:
+        raise StoreIdentity(layout.root, owner=owner, asked=asked)
+    return owner
+
+
+def _set_capacity(
+    disk: IDisk, layout: Layout, catalog: ICatalog, store: IChunkStore, option_bytes: int | None
+) -> None:
+    capacity_bytes = _decide_capacity(
+        disk,
+        layout.root,
+        option_bytes,
+        option_before=catalog.setting(CAPACITY_OPTION_SETTING),
+        used_bytes=store.usage().used_bytes,
+    )
+    if capacity_bytes is not None:
+        # In this order: what a crash between the two leaves undone is done at the next start.
+        store.set_capacity(capacity_bytes)
+        catalog.set_setting(CAPACITY_OPTION_SETTING, option_text(option_bytes))
+
+
+def _decide_capacity(
+    disk: IDisk, root: str, option_bytes: int | None, *, option_before: str | None, used_bytes: int
+) -> int | None:
+    existing = root
+    while not disk.exists(existing):
+        existing = os.path.dirname(existing)
+    return new_capacity(
+        option_bytes=option_bytes,
+        option_before=option_before,
+        used_bytes=used_bytes,
+        free_bytes=disk.free_bytes(existing),
+    )

@@ -1,0 +1,138 @@
+"""A file that is being restored: written under a temporary name beside its place, and shown when complete."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from contextlib import suppress
+from itertools import count
+from typing import Final
+
+from attrs import define, field
+
+from protocol.chunking import chunk_count, chunk_length, chunk_offset
+from protocol.digest import Digest
+from storage.disk import IDisk, IFile
+from storage.errors import UnusableName, disk_trouble
+
+TEMPORARY_PREFIX: Final = ".backup-peer-restoring-"
+"""How the temporary files are called, by which a start knows those of the run before."""
+
+_LONGEST_NAME: Final = 255
+"""Bytes of a name, on every usual file system."""
+
+
+@define(eq=False)
+class RestoredFile:
+    """A file of known size that is filled chunk by chunk. Made by ``RestoredFile.create``.
+
+    It ends in ``commit`` or ``abort``; after an error of either, nothing is left but what was there before.
+    """
+
+    _disk: IDisk
+    _folder: str
+    _name: str
+    _size: int
+    _temporary: str
+    _file: IFile
+    _is_written: bytearray = field(init=False)
+
+    def __attrs_post_init__(self) -> None:
+        self._is_written = bytearray(chunk_count(self._size))
+        if not chunk_length(self._size, len(self._is_written) - 1):
+            self._is_written[-1] = True
+
+    @classmethod
+    def create(cls, disk: IDisk, folder: str, name: str, size: int) -> RestoredFile:
+        """Begin a file of ``size`` bytes in the folder, called as the last part of the path ``name`` is.
+
+        Raises UnusableName, DiskFull, DiskFailed.
+        """
+        name = _usable(name)
+        try:
+            for number in count():
+                temporary = os.path.join(folder, f"{TEMPORARY_PREFIX}{number}")
+                with suppress(FileExistsError):
+                    file = disk.open(temporary, create=True, exclusive=True)
+                    return cls(disk, folder, name, size, temporary, file)
+        except OSError as error:
+            raise disk_trouble(folder, error) from error
+        raise AssertionError("count() ended")
+
+    def write(self, items: Sequence[tuple[int, bytes, Digest]]) -> list[bool]:
+        """Write bodies that have the digest, and the length, that they must; False for those that haven't.
+
+        Raises DiskFull, DiskFailed; it may be called again after that.
+        """
+        return [self._write(chunk_no, body, digest) for chunk_no, body, digest in items]
+
+    def commit(self) -> str:
+        """Give the file its name, or the first free one like it, and return the path: durable on return.
+
+        ValueError: chunks are missing, the empty last one excepted. Raises DiskFull, DiskFailed.
+        """
+        missing = self._is_written.count(0)
+        if missing:
+            raise ValueError(f"{missing} chunks of {self._name!r} were never written")
+        try:
+            self._file.truncate(self._size)
+            self._file.sync()
+            self._file.close()
+            path = self._rename()
+            self._disk.sync_directory(self._folder)
+        except OSError as error:
+            self.abort()
+            raise disk_trouble(os.path.join(self._folder, self._name), error) from error
+        return path
+
+    def abort(self) -> None:
+        """Give up: nothing is left. Never raises; what the disk doesn't let go is left to the next start."""
+        with suppress(OSError):
+            self._file.close()
+        with suppress(OSError):
+            self._disk.remove(self._temporary)
+
+    def _write(self, chunk_no: int, body: bytes, digest: Digest) -> bool:
+        if len(body) != chunk_length(self._size, chunk_no) or not digest.matches(body):
+            return False
+        try:
+            self._file.write_at(chunk_offset(chunk_no), body)
+        except OSError as error:
+            raise disk_trouble(self._temporary, error) from error
+        self._is_written[chunk_no] = True
+        return True
+
+    def _rename(self) -> str:
+        for number in count():
+            path = os.path.join(self._folder, numbered(self._name, number))
+            with suppress(FileExistsError):
+                self._disk.rename_new(self._temporary, path)
+                return path
+        raise AssertionError("count() ended")
+
+
+def remove_stale(disk: IDisk, folder: str) -> None:
+    """Remove what restores of an earlier run have left unfinished. Raises OSError."""
+    for name in disk.list_directory(folder):
+        if name.startswith(TEMPORARY_PREFIX):
+            disk.remove(os.path.join(folder, name))
+
+
+def numbered(name: str, number: int) -> str:
+    """The name to try after so many were taken: photo.jpg, photo (1).jpg, photo (2).jpg, …
+
+    The stem is shortened if the name would be too long for a file system.
+    """
+    stem, extension = os.path.splitext(name)
+    suffix = f" ({number}){extension}" if number else extension
+    while stem and len(os.fsencode(stem + suffix)) > _LONGEST_NAME:
+        stem = stem[:-1]
+    return stem + suffix
+
+
+def _usable(path: str) -> str:
+    name = os.path.basename(path)
+    if name in ("", ".", "..") or "\0" in name:
+        raise UnusableName(path)
+    # Under a name that looks like our temporaries' the file would be gone after the next start.
+    return name.removeprefix(".") if name.startswith(TEMPORARY_PREFIX) else name
