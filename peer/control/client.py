@@ -40,7 +40,7 @@ async def connect(
     connection = ClientConnection()
     try:
         await connectProtocol(_endpoint(access_point, reactor), connection)
-    except (ConnectError, DNSLookupError, OSError) as error:
+    except (ConnectError, DNSLookupError, OSError, ValueError) as error:
         raise OperationError(
             ErrorCode.UNREACHABLE,
             f"no peer answers at {access_point} ({_reason(error)}): is it running, and is this its address?",
@@ -105,8 +105,7 @@ def _verify(
 def _endpoint(access_point: AccessPoint, reactor: IReactorTime) -> IStreamClientEndpoint:
     if access_point.is_unix:
         return UNIXClientEndpoint(reactor, access_point.path, timeout=CONNECT_SECONDS)
-    host = access_point.host.encode("ascii", "ignore")
-    return HostnameEndpoint(reactor, host, access_point.port, timeout=CONNECT_SECONDS)
+    return HostnameEndpoint(reactor, access_point.host, access_point.port, timeout=CONNECT_SECONDS)
 
 
 def _check_owner(access_point: AccessPoint) -> None:
@@ -122,7 +121,7 @@ def _check_owner(access_point: AccessPoint) -> None:
 
 
 def _reason(error: Exception) -> str:
-    if isinstance(error, DNSLookupError):
+    if isinstance(error, DNSLookupError | ValueError):
         return "no such host"
     number = getattr(error, "osError", None)
     return os.strerror(number).lower() if isinstance(number, int) else type(error).__name__

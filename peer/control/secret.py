@@ -23,14 +23,15 @@ def secret_path(environment: Mapping[str, str]) -> Path:
 def read_secret(path: Path) -> bytes:
     """Read the secret; an OperationError with the code REFUSED says what is wrong with the file."""
     try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        # O_NONBLOCK: a named pipe in its place must not stop the peer for ever.
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
     except FileNotFoundError:
         raise _refusal(
             f"there is no secret at {path}: start a peer as this user first, it makes one"
         ) from None
     except OSError as error:
         raise _refusal(f"the secret at {path} can't be read: {error.strerror}") from None
-    with os.fdopen(descriptor, "rb") as file:
+    try:
         status = os.fstat(descriptor)
         if not stat.S_ISREG(status.st_mode) or status.st_uid != os.geteuid():
             raise _refusal(f"{path} is not a file of this user: remove it, the peer makes a new one")
@@ -38,7 +39,9 @@ def read_secret(path: Path) -> bytes:
             raise _refusal(
                 f"others can read the secret: remove {path} and restart the peers, they make a new one"
             )
-        secret = file.read(SECRET_BYTES + 1)
+        secret = os.read(descriptor, SECRET_BYTES + 1)
+    finally:
+        os.close(descriptor)
     if len(secret) != SECRET_BYTES:
         raise _refusal(f"{path} holds no secret of {SECRET_BYTES} bytes: remove it, the peer makes a new one")
     return secret
