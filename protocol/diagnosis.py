@@ -12,7 +12,6 @@ from protocol.grammar import (
     DEGREE,
     FILE_ID,
     HEADER_END,
-    MESSAGE_TYPE,
     PRINTABLE_LINE,
     SENDER_ID,
     VERSION,
@@ -57,7 +56,7 @@ def diagnose(datagram: bytes) -> ProtocolError:
     if VERSION.fullmatch(fields[0]) or (len(fields) > 1 and fields[1] in FIELD_COUNTS):
         fields[:2] = reversed(fields[:2])
     message_type = fields[0]
-    if not MESSAGE_TYPE.fullmatch(message_type):
+    if not message_type.isalpha():
         return ProtocolError(DropReason.MALFORMED_HEADER, f"no message type: {_quoted(line)}")
     field_count = FIELD_COUNTS.get(message_type)
     if field_count is None:

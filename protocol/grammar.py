@@ -1,8 +1,9 @@
 """The grammar of a header as anchored patterns over bytes, the ABNF (SPEC.md 2.4, RFC 5234) above each.
 
 Every datagram goes through FIRST_LINE once, and few through OTHER_LINES; the rest of the patterns say
-afterwards what was wrong with one that these didn't match. All run in time linear in the datagram: what
-follows a repeated part can never match a piece of that part.
+afterwards what was wrong with one that these didn't match. What follows a repeated part can never match a
+piece of it, so the repetitions are possessive (`++`): they never give back, and no datagram is read twice
+in the hope of a match.
 """
 
 from __future__ import annotations
@@ -17,15 +18,14 @@ from protocol.limits import MAX_SENDER_ID_DIGITS
 #
 # The original has one space in either place. Real peers send none or several (what we send is exact all the
 # same, since some drop or die of anything else).
-_GAP = rb" +"
-_END = rb" *\r\n"
+_GAP = rb" ++"
+_END = rb" *+\r\n"
 
-# message-type = 1*ALPHA
+# known-type = PUTCHUNK / CHUNK / STORED / GETCHUNK / REMOVED / DELETE
 #
-# ABNF strings ignore case, but the six types are upper case in every real peer: another spelling is another,
-# unknown, type.
-_MESSAGE_TYPE = rb"[A-Z]+"
-MESSAGE_TYPE: Final = re.compile(rb"[A-Za-z]+")
+# Upper case as in every real peer, while an ABNF string would ignore case: another spelling is another type,
+# and unknown.
+_KNOWN_TYPE = rb"PUTCHUNK|STORED|CHUNK|GETCHUNK|REMOVED|DELETE"
 
 # version = DIGIT "." DIGIT
 _VERSION = rb"[0-9]\.[0-9]"
@@ -51,7 +51,7 @@ CHUNK_NO: Final = re.compile(_CHUNK_NO)
 _DEGREE = rb"[1-9]"
 DEGREE: Final = re.compile(_DEGREE)
 
-# first-line = ( message-type gap version / version gap message-type ) gap sender-id gap file-id
+# first-line = ( known-type gap version / version gap known-type ) gap sender-id gap file-id
 #              [ gap chunk-no [ gap degree ] ] end
 #
 # Looser than the six lines of SPEC.md: which fields there have to be depends on the type, and whoever reads
@@ -60,7 +60,7 @@ FIRST_LINE: Final = re.compile(
     b"(?:(%(type)b)%(gap)b(%(version)b)|(%(version)b)%(gap)b(%(type)b))"
     b"%(gap)b(%(sender_id)b)%(gap)b(%(file_id)b)(?:%(gap)b(%(chunk_no)b)(?:%(gap)b(%(degree)b))?)?%(end)b"
     % {
-        b"type": _MESSAGE_TYPE,
+        b"type": _KNOWN_TYPE,
         b"version": _VERSION,
         b"sender_id": _SENDER_ID,
         b"file_id": _FILE_ID,
@@ -77,10 +77,10 @@ FIRST_LINE: Final = re.compile(
 #
 # The lines of extensions that we don't know. They are ASCII as all of the header: else a header that lost its
 # end would swallow the body, up to the next CRLF CRLF in it.
-OTHER_LINES: Final = re.compile(rb"(?:[\x00-\x0c\x0e-\x7f]+\r\n)*")
+OTHER_LINES: Final = re.compile(rb"(?:[\x00-\x0c\x0e-\x7f]++\r\n)*+")
 
 # The CRLF of the last line, and the CRLF that is the empty line.
 HEADER_END: Final = b"\r\n\r\n"
 
 # What a first line of any kind looks like: visible ASCII and spaces, but no space first.
-PRINTABLE_LINE: Final = re.compile(rb"[!-~][ -~]*")
+PRINTABLE_LINE: Final = re.compile(rb"[!-~][ -~]*+")

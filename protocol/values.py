@@ -47,7 +47,7 @@ class FileId(bytes):
         """Raise ValueError unless ``value`` has exactly 32 bytes."""
         if len(value) != FILE_ID_BYTES:
             raise ValueError(f"a file id has {FILE_ID_BYTES} bytes, this one {len(value)}")
-        return super().__new__(cls, value)
+        return bytes.__new__(cls, value)
 
     @classmethod
     def from_hex(cls, text: str) -> Self:
