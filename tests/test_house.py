@@ -42,7 +42,7 @@ def breaches(
 
 
 def run_elsewhere(program: str, folder: Path) -> str:
-    """What a program prints that this Python runs in another folder, with only what is installed on its path."""
+    """What a program prints, run by this Python in another folder, with only what is installed on its path."""
     ran = subprocess.run(
         [sys.executable, "-P", "-W", "error", "-c", program],
         cwd=folder,
@@ -57,7 +57,7 @@ def run_elsewhere(program: str, folder: Path) -> str:
 
 
 class TestTimeAndChanceComeInByTheDoor:
-    """A LAN of peers runs in virtual time, the same for the same seed, only if nobody reaches past the door."""
+    """Only so can a LAN of peers run in virtual time, the same way for the same seed."""
 
     def test_only_tap_imports_the_reactor(self) -> None:
         assert breaches(house.reactor_imports, *PACKAGES, exempt=frozenset({"peer/tap.py"})) == []
