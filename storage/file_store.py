@@ -86,10 +86,12 @@ class FileChunkStore:
             if index.setting("is_clean") != "1":
                 bodies.remove_orphans(lambda folder: _held_in(index, folder))
             index.set_setting("is_clean", "0")
-            capacity_bytes = int(index.setting("capacity_bytes") or 0)
+            kept = index.setting("capacity_bytes") or "0"
+            if not kept.isdecimal():
+                raise CatalogDamaged(layout.index, "it has no capacity")
             chunks, used_bytes = index.rows(SELECT_TOTALS)[0]
             opened.pop_all()
-        return cls(disk, layout, index, reader, bodies, capacity_bytes, used_bytes, chunks)
+        return cls(disk, layout, index, reader, bodies, int(kept), used_bytes, chunks)
 
     def put(self, chunks: Sequence[ChunkToStore]) -> list[PutOutcome]:
         """See IChunkStore."""

@@ -132,6 +132,8 @@ def _owner(
         owner = draw_peer_id() if asked is None else asked
         catalog.set_setting(PEER_ID_SETTING, str(owner))
         return owner
+    if not kept.isdecimal():
+        raise CatalogDamaged(layout.catalog, "it has no id of a peer")
     owner = PeerId(int(kept))
     if asked is not None and asked != owner:
         raise StoreIdentity(layout.root, owner=owner, asked=asked)
