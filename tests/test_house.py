@@ -42,7 +42,7 @@ def breaches(
 
 
 def run_elsewhere(program: str, folder: Path) -> str:
-    """What a program prints, run by this Python in another folder, with only what is installed on its path."""
+    """What this Python, run in another folder with only what is installed on its path, prints."""
     ran = subprocess.run(
         [sys.executable, "-P", "-W", "error", "-c", program],
         cwd=folder,

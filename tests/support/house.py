@@ -54,7 +54,7 @@ def sleeps(source: str) -> list[int]:
 
 
 def empty_names(source: str) -> list[str]:
-    """The classes, functions and parameters that are named for no subject: handler, manager, util …"""
+    """The classes, functions and parameters that are named for no subject, such as manager."""
     names: list[str] = []
     for node in ast.walk(ast.parse(source)):
         if isinstance(node, ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
