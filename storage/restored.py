@@ -121,7 +121,8 @@ def remove_stale(disk: IDisk, folder: str) -> None:
 def numbered(name: str, number: int) -> str:
     """The name to try after so many were taken.
 
-    They are photo.jpg, photo (1).jpg, photo (2).jpg and so on. The stem is shortened if the name would be too long for a file system.
+    They are photo.jpg, photo (1).jpg, photo (2).jpg and so on. The stem is shortened if the name would be too
+    long for a file system.
     """
     stem, extension = os.path.splitext(name)
     suffix = f" ({number}){extension}" if number else extension

@@ -25,6 +25,7 @@ from attrs import define, frozen
 from zope.interface import implementer
 
 from storage.disk import FileKind, FileStat, IDisk, IFile, ILock
+from tests.support.disk_nodes import Connection, Database, Directory, Inode, as_sqlite_says, os_error, stat_of
 
 
 class PowerLost(BaseException):
@@ -56,7 +57,7 @@ class MemoryFile:
 
     def write_at(self, offset: int, data: bytes) -> None:
         self._change("write")
-        self.disk.grow(offset + len(data) - len(self.inode.data), self.path)
+        self.disk.take(max(0, offset + len(data) - len(self.inode.data)), self.path)
         self.inode.write(offset, data)
         self.inode.pending.append((offset, bytes(data)))
 
@@ -65,6 +66,7 @@ class MemoryFile:
 
     def truncate(self, size: int) -> None:
         self._change("truncate")
+        self.disk.take(size - len(self.inode.data), self.path)
         self.inode.truncate(size)
         self.inode.pending.append((size, None))
 
@@ -157,7 +159,7 @@ class MemoryDisk:
         self.intercept(interceptor)
 
     def crash(self, random: Random | None = None) -> None:
-        """Lose power, if it isn't lost yet, come back with what was synced; ``random``: see the module."""
+        """Lose power, if it isn't lost yet, and come back with what was synced (``random``: see above)."""
         self.is_off = True
         self._root.crash(random)
         self._used_bytes = _bytes_below(self._root)
@@ -249,6 +251,8 @@ class MemoryDisk:
         self.announce("rename", target)
         old_folder, old_name = self._place(source)
         moved = self._find(source)
+        if self.exists(target):
+            self._used_bytes -= len(self._file(target).data)
         assert not isinstance(moved, Inode) or moved.database is None, "SQLite is using this file"
         self._place(target)[0].entries[posixpath.basename(target)] = moved
         del old_folder.entries[old_name]
@@ -259,8 +263,9 @@ class MemoryDisk:
         self.rename(source, target)
 
     def remove(self, path: str) -> None:
-        self._file(path)
+        removed = self._file(path)
         self.announce("remove", path)
+        self._used_bytes -= len(removed.data)
         folder, name = self._place(path)
         del folder.entries[name]
 
@@ -322,6 +327,11 @@ class MemoryDisk:
         self.changes += is_change
         for interceptor in self._interceptors:
             interceptor(Operation(kind, path, is_change))
+
+    def take(self, growth: int, path: str) -> None:
+        if growth > self.free_bytes(path):
+            raise os_error(errno.ENOSPC, path)
+        self._used_bytes += growth
 
     def _find(self, path: str) -> Inode | Directory:
         entry: Inode | Directory = self._root
