@@ -1,7 +1,7 @@
 """The bodies of the chunks, one file each; where they are is in ``storage.layout``.
 
-A body is complete and on the disk before its file has its name, and only then may the index learn of it. So a
-file that the index doesn't know is what a crash has left, and nobody was promised it.
+A body is complete and on the disk before its file has its name, and only then may the index learn of it. So
+a file that the index doesn't know is what a crash has left, and nobody was promised it (SPEC.md 9.8).
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""How much of the disk is lent: what a chunk is charged for, and what the capacity is. SPEC.md, capacity."""
+"""How much of the disk is lent: what chunks are charged, and what the capacity is (SPEC.md 7.15 to 7.19)."""
 
 from __future__ import annotations
 

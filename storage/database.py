@@ -1,5 +1,7 @@
 """A SQLite database with a version, promises and refusals: what the catalog and the index have in common.
 
+SPEC.md 9.3, 9.9, 9.10.
+
 Promises: a commit is on the disk on return (``synchronous=FULL``), unless the transaction says that it isn't
 one. Then it isn't waited for (``NORMAL``, which in WAL mode syncs at checkpoints only): the power may take
 it, but never damages the database, and the next promise makes it durable too.

@@ -1,9 +1,8 @@
 """What can go wrong with the disk, as errors that a user can act on.
 
-Each class has one ``code``, which the remote interface maps onto an exit status, and makes one sentence out
-of the facts that it is given: what is wrong, and what to do. ``str(error)`` is that sentence. Paths stand in
-it as Python writes them in quotes, so that a name with a line break or with bytes that aren't text stays one
-readable sentence.
+Each class has a ``code`` of SPEC.md 10.10, for programs, and makes one sentence out of the facts that it is
+given, for people: what is wrong, and what to do. ``str(error)`` is that sentence. Paths stand in it as Python
+writes them in quotes, so that a name with a line break or with bytes that aren't text stays one line.
 """
 
 from __future__ import annotations
@@ -16,7 +15,7 @@ from typing import ClassVar
 class StorageError(Exception):
     """The disk, or what is on it, doesn't allow what was asked. ``sentence`` says why and what to do."""
 
-    code: ClassVar[str] = "storage"
+    code: ClassVar[str] = "STORAGE_FAILED"
 
     def __init__(self, sentence: str) -> None:
         super().__init__(sentence)
@@ -26,7 +25,7 @@ class StorageError(Exception):
 class PathMissing(StorageError):
     """There is nothing at the path."""
 
-    code = "path-missing"
+    code = "PATH_MISSING"
 
     def __init__(self, path: str) -> None:
         super().__init__(f"There is no file {path!r}: check the path, which is taken as the peer sees it.")
@@ -35,7 +34,7 @@ class PathMissing(StorageError):
 class PathUnreadable(StorageError):
     """The operating system doesn't let the peer read the path."""
 
-    code = "path-unreadable"
+    code = "PATH_UNREADABLE"
 
     def __init__(self, path: str, reason: OSError) -> None:
         super().__init__(
@@ -46,7 +45,7 @@ class PathUnreadable(StorageError):
 class NotARegularFile(StorageError):
     """The path is a folder, a device, a pipe or a socket."""
 
-    code = "not-a-regular-file"
+    code = "NOT_A_REGULAR_FILE"
 
     def __init__(self, path: str) -> None:
         super().__init__(
@@ -57,7 +56,7 @@ class NotARegularFile(StorageError):
 class FileTooLarge(StorageError):
     """The file has more chunks than SPEC.md allows."""
 
-    code = "file-too-large"
+    code = "FILE_TOO_LARGE"
 
     def __init__(self, path: str, size: int, most: int) -> None:
         super().__init__(
@@ -68,7 +67,7 @@ class FileTooLarge(StorageError):
 class SourceChanged(StorageError):
     """The file isn't any more what it was when it was opened."""
 
-    code = "source-changed"
+    code = "SOURCE_CHANGED"
 
     def __init__(self, path: str) -> None:
         super().__init__(
@@ -79,7 +78,7 @@ class SourceChanged(StorageError):
 class UnusableName(StorageError):
     """No file can be made under the name."""
 
-    code = "unusable-name"
+    code = "STORAGE_FAILED"
 
     def __init__(self, name: str) -> None:
         super().__init__(f"{name!r} doesn't end in a name that a file can have: give the path of a file.")
@@ -88,7 +87,7 @@ class UnusableName(StorageError):
 class StoreUnusable(StorageError):
     """The store's folder can't be made or opened, or something in it that isn't ours stands in the way."""
 
-    code = "store-unusable"
+    code = "STORAGE_FAILED"
 
     def __init__(self, path: str, reason: OSError) -> None:
         super().__init__(
@@ -100,7 +99,7 @@ class StoreUnusable(StorageError):
 class StoreLocked(StorageError):
     """Another peer is running on the store."""
 
-    code = "store-locked"
+    code = "STORE_LOCKED"
 
     def __init__(self, root: str) -> None:
         super().__init__(
@@ -111,7 +110,7 @@ class StoreLocked(StorageError):
 class StoreIdentity(StorageError):
     """The store belongs to a peer with another id."""
 
-    code = "store-identity"
+    code = "STORE_IDENTITY"
 
     def __init__(self, root: str, *, owner: int, asked: int) -> None:
         super().__init__(
@@ -123,7 +122,7 @@ class StoreIdentity(StorageError):
 class StoreNewer(StorageError):
     """A newer version of the program has written the store."""
 
-    code = "store-newer"
+    code = "STORE_NEWER"
 
     def __init__(self, path: str, *, found: int, known: int) -> None:
         super().__init__(
@@ -135,7 +134,7 @@ class StoreNewer(StorageError):
 class CatalogDamaged(StorageError):
     """The catalog or the index can't be read as what it should be."""
 
-    code = "catalog-damaged"
+    code = "CATALOG_DAMAGED"
 
     def __init__(self, path: str, reason: str) -> None:
         super().__init__(
@@ -147,7 +146,7 @@ class CatalogDamaged(StorageError):
 class DiskFull(StorageError):
     """The file system has no room left."""
 
-    code = "disk-full"
+    code = "DISK_FULL"
 
     def __init__(self, path: str) -> None:
         super().__init__(f"The disk that holds {path!r} is full: free some space on it and try again.")
@@ -156,7 +155,7 @@ class DiskFull(StorageError):
 class DiskFailed(StorageError):
     """The disk refuses to write or read, for a reason other than being full."""
 
-    code = "disk-failed"
+    code = "STORAGE_FAILED"
 
     def __init__(self, path: str, reason: str) -> None:
         super().__init__(
@@ -167,7 +166,7 @@ class DiskFailed(StorageError):
 class CapacityTooLarge(StorageError):
     """More space was promised to others than the file system has."""
 
-    code = "capacity-too-large"
+    code = "CAPACITY_TOO_LARGE"
 
     def __init__(self, *, capacity_bytes: int, possible_bytes: int) -> None:
         super().__init__(

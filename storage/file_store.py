@@ -2,7 +2,7 @@
 
 The order that keeps every promise through a loss of power: a body is on the disk before its row, and the row
 before the answer; a row is gone from the disk before its body is removed. Whatever happens in between leaves
-a body without a row, which the next start removes.
+a body without a row, which the next start removes (SPEC.md 9.8).
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The tree on disk: where everything of a store is.
+"""The tree on disk: where everything of a store is (SPEC.md 9.7).
 
 <store>/                    mode 0700; one peer's, for ever
     lock                    locked while a peer uses the store; empty
