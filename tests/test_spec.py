@@ -6,7 +6,10 @@ from pathlib import Path
 from types import ModuleType
 
 import pytest
+from attrs import fields
 
+from peer import tap
+from peer.config import DEFAULT_GROUPS
 from peer.control import commands, connection, interfaces, progress, server
 from peer.errors import ErrorCode
 from protocol import limits, timing
@@ -66,7 +69,7 @@ def rows(text: str) -> Iterator[list[str]]:
     """The cells of each row of the tables in a text, but for their titles."""
     for table in re.findall(r"(?:^\|.*\n)+", text, re.MULTILINE):
         for line in table.splitlines()[2:]:
-            yield [cell.strip().strip("`") for cell in line.strip("|").split("|")]
+            yield [cell.strip().removeprefix("`").removesuffix("`") for cell in line.strip("|").split("|")]
 
 
 def constants(*modules: ModuleType) -> dict[str, object]:
@@ -167,6 +170,36 @@ class TestTables:
         assert {reason.value for reason in DropReason} == {
             reason.name.lower().replace("_", "-") for reason in DropReason
         }
+
+    def test_the_default_groups_are_those_of_the_code(self) -> None:
+        """SPEC.md 2.14."""
+        told = [f"{address}:{port}" for _, address, port in rows(rule("2.14"))]
+        assert told == [str(DEFAULT_GROUPS.mc), str(DEFAULT_GROUPS.mdb), str(DEFAULT_GROUPS.mdr)]
+
+    def test_every_option_of_the_peer_is_told_with_its_default(self) -> None:
+        """SPEC.md 7.1."""
+        told = {
+            option: default.split("`")[0].strip()
+            for options, _, default in rows(rule("7.1"))
+            for option in re.findall(r"--([a-z-]+)", options)
+        }
+        declared = {option: default for option, _, default, _ in tap.Options.optParameters}
+        assert told.keys() == declared.keys()
+        for option, default in declared.items():
+            if default is not None and told[option] != "2.14":
+                assert told[option] == default, option
+
+    def test_what_is_told_of_a_report_is_in_it(self) -> None:
+        """SPEC.md 7.12."""
+        told = {name: re.findall(r"\w+", members) for name, members in rows(rule("7.12"))}
+        reports = {
+            "BACKUP": interfaces.BackupReport,
+            "RESTORE": interfaces.RestoreReport,
+            "DELETE": interfaces.DeleteReport,
+            "RECLAIM": interfaces.ReclaimReport,
+        }
+        for name, report in reports.items():
+            assert set(told[name]) <= {field.name for field in fields(report)}, name
 
     def test_every_error_is_told_with_its_exit_status(self) -> None:
         """SPEC.md 10.10."""
