@@ -67,7 +67,8 @@ MAX_NOTES_GATHERED = 1_000
 MAX_HOLDERS_PER_CHUNK = 256
 
 # Chunks whose STOREDs are kept in case that the PUTCHUNK is still to come. At 2,000 chunks a second that is
-# the whole time for which they are kept; stops STOREDs for invented chunks (about 6 MB).
+# the whole time for which they are kept; stops STOREDs for invented chunks (about 6 MB, 23 with all the
+# senders).
 MAX_EARLY_CHUNKS = 10_000
 
 # Distinct senders kept for one such chunk. Three times the highest degree; stops the same flood with one
@@ -75,11 +76,12 @@ MAX_EARLY_CHUNKS = 10_000
 MAX_EARLY_HOLDERS = 27
 
 # Chunks in the memory of answered GETCHUNKs. At 5,000 chunks a second it reaches back 3 s, well past the
-# spacing of answers that it enforces; stops GETCHUNKs for many chunks from filling memory (about 5 MB).
+# spacing of answers that it enforces; stops GETCHUNKs for many chunks from filling memory (about 6 MB).
 MAX_ANSWERED_CHUNKS = 16_384
 
-# Chunks in the memory of PUTCHUNKs, and in that of CHUNKs, overheard. At 5,000 chunks a second it reaches
-# back 3 s, seven times the longest response delay, after which it is asked (about 4 MB each).
+# Chunks in the memory of PUTCHUNKs overheard. At 5,000 chunks a second it reaches back 3 s, seven times the
+# longest response delay, after which it is asked. Stops PUTCHUNKs for many chunks from filling memory (about
+# 6 MB).
 MAX_RECENT_CHUNKS = 16_384
 
 # Files in the memory of DELETEs heard, which is asked for DELETED_REFUSAL seconds only. Stops DELETEs for

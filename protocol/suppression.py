@@ -122,14 +122,8 @@ class Answer:
     """The decision to answer a GETCHUNK."""
 
     is_repeat: bool
-    """Whether another GETCHUNK for the chunk was accepted lately: what came in answer to that was no good."""
-
-    def is_silenced_by(self, overheard: bytes, own: bytes) -> bool:
-        """Whether the body of a CHUNK overheard makes sending ``own`` needless (SPEC.md 4.2, 4.9).
-
-        Any does at first. On a repeat only an equal one: a damaged copy must not silence the good ones.
-        """
-        return not self.is_repeat or overheard == own
+    """Whether another GETCHUNK for the chunk was accepted lately, so that what came in answer to it may
+    have been damaged: only a CHUNK equal to our own then makes ours needless."""
 
 
 class AnswerLedger:

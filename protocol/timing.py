@@ -46,8 +46,8 @@ REPEAT_MEMORY: Final = 60.0
 as much again."""
 
 RECENT_CHUNKS_KEPT: Final = 30.0
-"""How long an overheard PUTCHUNK or CHUNK is remembered: past every response delay, also one that had to
-wait for a place in the window."""
+"""How long an overheard PUTCHUNK is remembered: past every response delay, also one followed by a wait for
+a place in the window."""
 
 WITHDRAWAL_TIME: Final = 2.0
 """Between the REMOVED for a copy to be dropped and the loss of its bytes: the others confirm theirs in it,
