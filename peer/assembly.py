@@ -1,0 +1,294 @@
+"""One peer, put together: what comes from the network goes to who answers it, and what a user asks is done."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from random import Random
+
+from attrs import frozen
+from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IReactorTime
+from twisted.logger import Logger
+
+from peer.backup import ChunkBackups
+from peer.backup_responder import PutChunkResponder, StoredAnswers
+from peer.blocking import IExecutor, Lane
+from peer.channel import Channel
+from peer.config import PeerConfig
+from peer.delete import DeadFiles, DeleteResponder
+from peer.holders import HolderKnowledge, Ledgers
+from peer.home import Home
+from peer.metrics import Counters
+from peer.network import IGroupNetwork
+from peer.operations import Operations
+from peer.outbox import Outbox
+from peer.reclaim import SpaceReclaim
+from peer.repair import KnownChunk, RemovedResponder
+from peer.restore import ChunkRestores
+from peer.restore_responder import GetChunkResponder
+from peer.router import Router
+from peer.speaker import Speaker
+from peer.state import PeerState
+from peer.waiting import Turnstile
+from peer.withdrawal import Withdrawals
+from protocol.limits import BACKUP_WINDOW, PACE_BURST_BYTES, PACE_BYTES_PER_SECOND, RESTORE_WINDOW
+from protocol.messages import Chunk, Delete, GetChunk, PutChunk, Removed
+from protocol.pacing import Pacer
+from protocol.scarcity import Scarcity
+from protocol.suppression import RecentPutChunks
+from protocol.values import ChunkId, FileId
+from protocol.window import Window
+from storage.disk import IDisk
+from storage.opening import OpenStorage
+
+
+@frozen(kw_only=True)
+class Doors:
+    """What a peer is given of the world: time, chance, the network, the disk, and where blocking calls run."""
+
+    clock: IReactorTime
+    """Never goes back; what happens outside doesn't move it."""
+    wall_clock: Callable[[], float]
+    """Seconds since 1970, for what outlives the process."""
+    random: Random
+    network: IGroupNetwork
+    disk: IDisk
+    executor: IExecutor
+
+
+class Peer:
+    """A running peer, from its opened storage and its doors.
+
+    ``operations`` is what its user can have it do; ``counters`` what it has seen.
+    """
+
+    _log = Logger()
+
+    def __init__(self, config: PeerConfig, storage: OpenStorage, doors: Doors) -> None:
+        self.peer_id = storage.peer_id
+        self.counters = Counters()
+        self._storage = storage
+        self._doors = doors
+        clock, random = doors.clock, doors.random
+        store, catalog = storage.store, storage.catalog
+        self._lanes = [Lane(doors.executor, name) for name in ("store", "read", "catalog", "files")]
+        store_lane, read_lane, catalog_lane, file_lane = self._lanes
+        self._store_lane, self._read_lane = store_lane, read_lane
+
+        self._channel = Channel(
+            network=doors.network,
+            groups=config.groups,
+            peer_id=self.peer_id,
+            edition=config.edition,
+            clock=clock,
+            counters=self.counters,
+        )
+        speaker = Speaker(peer_id=self.peer_id, version=config.version, send=self._channel.send)
+        pacer = Pacer(PACE_BYTES_PER_SECOND, PACE_BURST_BYTES)
+        self._outbox = Outbox(clock=clock, pacer=pacer, send=self._channel.send)
+
+        self._dead_files = DeadFiles(
+            speaker=speaker,
+            catalog=catalog,
+            catalog_lane=catalog_lane,
+            clock=clock,
+            wall_clock=doors.wall_clock,
+        )
+        self._home = Home(
+            disk=doors.disk,
+            catalog=catalog,
+            catalog_lane=catalog_lane,
+            file_lane=file_lane,
+            dead_files=self._dead_files,
+            random=random,
+        )
+        self._backups = ChunkBackups(
+            speaker=speaker,
+            room=Turnstile(Window(BACKUP_WINDOW)),
+            scarcity=Scarcity(),
+            outbox=self._outbox,
+            clock=clock,
+        )
+        restores = ChunkRestores(speaker=speaker, room=Turnstile(Window(RESTORE_WINDOW)), clock=clock)
+        self._holders = HolderKnowledge(
+            ledgers=Ledgers(store, store_lane, catalog, catalog_lane),
+            is_ours=self._home.is_ours,
+            is_counted_by_run=self._backups.is_counted_by_run,
+            clock=clock,
+        )
+        self._answers = StoredAnswers(
+            speaker=speaker,
+            is_withdrawing=lambda chunk_id: self._withdrawals.is_withdrawing(chunk_id),
+            clock=clock,
+            random=random,
+        )
+        self._withdrawals = Withdrawals(
+            speaker=speaker,
+            store=store,
+            store_lane=store_lane,
+            on_dropped=[self._answers.forget_chunk],
+            clock=clock,
+        )
+        self._putchunks_heard = RecentPutChunks()
+        self._repairs = RemovedResponder(
+            peer_id=self.peer_id,
+            holders=self._holders,
+            backups=self._backups,
+            find_chunk=self._find_chunk,
+            putchunks_heard=self._putchunks_heard,
+            confirm=self._answers.answer,
+            is_withdrawing=self._withdrawals.is_withdrawing,
+            clock=clock,
+            random=random,
+        )
+        self._reclaiming = SpaceReclaim(
+            store=store,
+            store_lane=store_lane,
+            withdrawals=self._withdrawals,
+            backups=self._backups,
+            find_chunk=self._find_chunk,
+            last_copy_grace=config.last_copy_grace,
+            clock=clock,
+        )
+        self._putchunk_responder = PutChunkResponder(
+            peer_id=self.peer_id,
+            store=store,
+            store_lane=store_lane,
+            answers=self._answers,
+            may_store=self._may_store,
+            recent_holders=self._holders.recent,
+            make_room=self._reclaiming.make_room,
+            counters=self.counters,
+        )
+        self._getchunk_responder = GetChunkResponder(
+            speaker=speaker,
+            store=store,
+            read_lane=read_lane,
+            outbox=self._outbox,
+            drop_damaged=self._drop_damaged,
+            clock=clock,
+            random=random,
+        )
+        self._delete_responder = DeleteResponder(
+            store=store,
+            store_lane=store_lane,
+            is_ours=self._home.is_ours,
+            forget_file=[
+                self._putchunk_responder.forget_file,
+                self._answers.forget_file,
+                self._getchunk_responder.forget_file,
+                self._repairs.forget_file,
+                self._withdrawals.forget_file,
+                self._backups.forget_file,
+            ],
+            clock=clock,
+        )
+        self.operations = Operations(
+            home=self._home,
+            backups=self._backups,
+            restores=restores,
+            reclaiming=self._reclaiming,
+            store=store,
+            store_lane=store_lane,
+            state=PeerState(
+                peer_id=self.peer_id,
+                version=config.version,
+                store=store,
+                store_lane=store_lane,
+                catalog=catalog,
+                catalog_lane=catalog_lane,
+            ),
+            restored_folder=storage.restored_folder,
+            clock=clock,
+        )
+        router = Router(own_id=self.peer_id, dead_files=self._dead_files)
+        router.add(PutChunk, lambda m: self._putchunks_heard.heard(m.chunk_id, clock.seconds()))
+        router.add(PutChunk, self._putchunk_responder.respond)
+        router.add_holder_listeners(
+            self._backups.heard_holder, self._withdrawals.heard_stored, self._holders.heard_holder
+        )
+        router.add(GetChunk, self._getchunk_responder.respond)
+        router.add(Chunk, restores.heard)
+        router.add(Chunk, self._getchunk_responder.overheard)
+        router.add(Delete, self._delete_responder.respond)
+        router.add(Removed, lambda m: self._backups.heard_removed(m.chunk_id, m.sender_id))
+        router.add(Removed, lambda m: self._withdrawals.heard_removed(m.chunk_id, m.sender_id))
+        router.add(Removed, self._repairs.respond)
+        self._router = router
+
+    async def start(self) -> None:
+        """Join the groups, recall what the disk remembers, and go on with what a stop has cut off."""
+        await self._home.start()
+        self._channel.start(self._router.route)
+        await self._dead_files.start()
+        await self.operations.resume()
+
+    async def stop(self) -> None:
+        """Leave the groups, let what is being written end, and close the storage."""
+        self._channel.stop()
+        self.operations.stop()
+        for part in (
+            self._reclaiming,
+            self._repairs,
+            self._withdrawals,
+            self._answers,
+            self._getchunk_responder,
+            self._dead_files,
+            self._outbox,
+        ):
+            part.stop()
+        self._holders.flush()
+        for lane in self._lanes:
+            await lane.stop()
+        self._storage.close()
+
+    def _may_store(self, file_id: FileId) -> bool:
+        return not (
+            self._home.is_ours(file_id)
+            or file_id in self._dead_files
+            or self._delete_responder.is_refused(file_id)
+        )
+
+    async def _find_chunk(self, chunk_id: ChunkId) -> KnownChunk | None:
+        """The chunk as this peer can send it: from the original if the file is its own, else from its copy."""
+        if self._home.is_ours(chunk_id.file_id):
+            found = await self._home.find(chunk_id)
+            if found is None:
+                return None
+            version, chunk = found
+            if chunk.digest is None:
+                return None
+            digest = chunk.digest
+            return KnownChunk(
+                chunk_id=chunk_id,
+                desired=version.desired,
+                holders=chunk.holders,
+                read=lambda: self._home.read_again(version, chunk_id.chunk_no, digest),
+                is_ours=True,
+            )
+        held = await self._store_lane.submit(self._storage.store.describe, chunk_id)
+        if held is None:
+            return None
+        return KnownChunk(
+            chunk_id=chunk_id,
+            desired=held.desired,
+            holders=held.holders,
+            read=lambda: self._read_copy(chunk_id),
+            is_ours=False,
+        )
+
+    async def _read_copy(self, chunk_id: ChunkId) -> bytes:
+        outcome = await self._read_lane.submit(self._storage.store.get, chunk_id)
+        if outcome.is_damaged:
+            self._drop_damaged(chunk_id)
+        if outcome.body is None:
+            raise KeyError(chunk_id)
+        body: bytes = outcome.body
+        return body
+
+    def _drop_damaged(self, chunk_id: ChunkId) -> None:
+        """A copy's bytes are not what they were: it is no copy any more, and the group is to know."""
+        self.counters.count("damaged_copies_dropped")
+        self._log.error("the copy of {chunk} is damaged and was dropped", chunk=str(chunk_id))
+        dropped = Deferred.fromCoroutine(self._withdrawals.drop(chunk_id))
+        dropped.addErrback(lambda failure: self._log.failure("a damaged copy stays", failure))

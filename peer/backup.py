@@ -1,0 +1,228 @@
+"""The chunk backup subprotocol, as initiator (SPEC.md section 3)."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+
+from attrs import frozen
+from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IDelayedCall, IReactorTime
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+
+from peer.outbox import Outbox
+from peer.speaker import Speaker
+from peer.waiting import Turnstile
+from protocol.messages import PutChunk
+from protocol.replication import Replication
+from protocol.scarcity import Scarcity
+from protocol.timing import ATTEMPT_WAITS
+from protocol.values import ChunkId, FileId, PeerId
+
+
+@frozen(kw_only=True, eq=False)
+class ChunkToBackUp:
+    """What a chunk backup is asked to do.
+
+    ``read`` gives the bytes each time they are to be sent, so that bodies in flight are not held in memory;
+    ``body`` spares the first reading where the bytes are at hand. ``holders`` are those that count from the start.
+    ``announces_own_copy``: this peer holds the chunk itself and says so by its own STORED.
+    ``keeps_own_count``: whoever started the run records the holders; nobody else needs to note them meanwhile.
+    """
+
+    chunk_id: ChunkId
+    desired: int
+    read: Callable[[], Awaitable[bytes]]
+    body: bytes | None = None
+    holders: frozenset[PeerId] = frozenset()
+    announces_own_copy: bool = False
+    keeps_own_count: bool = False
+
+
+class ChunkBackup:
+    """One run of the subprotocol: at most five PUTCHUNKs for one chunk, until its degree is met.
+
+    ``done`` fires with the run itself when it waits no longer, met or not, and fails if the chunk can't be read.
+    The run goes on counting holders until it is closed.
+    """
+
+    def __init__(self, chunk: ChunkToBackUp, *, backups: ChunkBackups, clock: IReactorTime) -> None:
+        self.chunk = chunk
+        self.replication = Replication(chunk.desired, chunk.holders)
+        self.done: Deferred[ChunkBackup] = Deferred(lambda _done: self._end())
+        self.attempts = 0
+        self._backups = backups
+        self._clock = clock
+        self._body = chunk.body
+        self._timer: IDelayedCall | None = None
+        self._is_over = False
+        self._occupies_window = True
+
+    def close(self) -> None:
+        """Stop, and count no more."""
+        self._end()
+        self._backups.forget(self)
+
+    def holder_found(self, peer_id: PeerId) -> None:
+        """*peer_id* says that it holds the chunk."""
+        is_news = self.replication.add(peer_id)
+        if self._is_over or not is_news:
+            return
+        if self.replication.is_met:
+            self._backups.scarcity.note_met()
+            self._finish()
+        elif self._backups.scarcity.answered_as_expected(self.replication.holders):
+            self._leave_window()
+
+    def holder_lost(self, peer_id: PeerId) -> None:
+        """*peer_id* says that it dropped the chunk."""
+        self.replication.discard(peer_id)
+
+    async def next_putchunk(self) -> PutChunk | None:
+        """Make the next PUTCHUNK, or nothing when none is needed any more; its wait begins now."""
+        body = None if self._is_over else await self._next_body()
+        if body is None or self._is_over:
+            return None
+        self._timer = self._clock.callLater(ATTEMPT_WAITS[self.attempts], self._wait_is_over)
+        self.attempts += 1
+        return self._backups.putchunk(self.chunk, body)
+
+    async def _next_body(self) -> bytes | None:
+        body, self._body = self._body, None
+        if body is not None:
+            return body
+        try:
+            return await self.chunk.read()
+        except Exception:
+            # Whatever keeps the chunk from being read is the owner's to hear.
+            self._fail(Failure())
+            return None
+
+    def _wait_is_over(self) -> None:
+        self._timer = None
+        self._backups.scarcity.note_expired(self.replication.holders)
+        self._leave_window()
+        if self.attempts == len(ATTEMPT_WAITS):
+            self._finish()
+        else:
+            self._backups.enqueue(self)
+
+    def _finish(self) -> None:
+        if not self._is_over:
+            self._end()
+            self.done.callback(self)
+
+    def _fail(self, failure: Failure) -> None:
+        if not self._is_over:
+            self._end()
+            self.done.errback(failure)
+
+    def _end(self) -> None:
+        self._is_over = True
+        self._body = None
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        self._leave_window()
+
+    def _leave_window(self) -> None:
+        if self._occupies_window:
+            self._occupies_window = False
+            self._backups.give_up_turn()
+
+
+class ChunkBackups:
+    """All chunk backups under way in this peer; they share one window and one outbox.
+
+    Calling contract: wait for ``turn`` before each ``start`` (or ``give_up_turn``); the run leaves by itself.
+    """
+
+    _log = Logger()
+
+    def __init__(
+        self,
+        *,
+        speaker: Speaker,
+        room: Turnstile,
+        scarcity: Scarcity,
+        outbox: Outbox,
+        clock: IReactorTime,
+    ) -> None:
+        self.scarcity = scarcity
+        self._room = room
+        self._speaker = speaker
+        self._outbox = outbox
+        self._clock = clock
+        self._runs: dict[ChunkId, ChunkBackup] = {}
+        self._waiting_for_end: dict[ChunkId, list[Deferred[None]]] = {}
+
+    async def turn(self, chunk_id: ChunkId) -> None:
+        """Wait until a run for the chunk may start: there is none, and the window has room for it."""
+        while True:
+            while chunk_id in self._runs:
+                ended: Deferred[None] = Deferred()
+                self._waiting_for_end.setdefault(chunk_id, []).append(ended)
+                await ended
+            await self._room.enter()
+            if chunk_id not in self._runs:
+                return
+            self._room.leave()
+
+    def give_up_turn(self) -> None:
+        """Let another run have the place in the window."""
+        self._room.leave()
+
+    def start(self, chunk: ChunkToBackUp) -> ChunkBackup:
+        """Begin a run for a chunk that has none, in its turn."""
+        if chunk.chunk_id in self._runs:
+            raise ValueError(f"a chunk backup of {chunk.chunk_id} is under way already")
+        run = ChunkBackup(chunk, backups=self, clock=self._clock)
+        self._runs[chunk.chunk_id] = run
+        self.enqueue(run)
+        return run
+
+    def is_running(self, chunk_id: ChunkId) -> bool:
+        """Whether a run for the chunk has not been closed yet."""
+        return chunk_id in self._runs
+
+    def is_counted_by_run(self, chunk_id: ChunkId) -> bool:
+        """Whether the owner of a run records this chunk's holders, so that nobody else needs to."""
+        run = self._runs.get(chunk_id)
+        return run is not None and run.chunk.keeps_own_count
+
+    def heard_holder(self, chunk_id: ChunkId, peer_id: PeerId) -> None:
+        """A STORED (or a CHUNK) came: *peer_id* holds the chunk."""
+        run = self._runs.get(chunk_id)
+        if run is not None:
+            run.holder_found(peer_id)
+
+    def heard_removed(self, chunk_id: ChunkId, peer_id: PeerId) -> None:
+        """A REMOVED came: *peer_id* dropped its copy."""
+        run = self._runs.get(chunk_id)
+        if run is not None and peer_id != self._speaker.peer_id:
+            run.holder_lost(peer_id)
+
+    def forget_file(self, file_id: FileId) -> None:
+        """The file was deleted: end its runs."""
+        for run in [run for run in self._runs.values() if run.chunk.chunk_id.file_id == file_id]:
+            run.done.addErrback(lambda _cancelled: None)
+            run.done.cancel()
+            run.close()
+
+    def enqueue(self, run: ChunkBackup) -> None:
+        """Have the run's next PUTCHUNK sent in its turn."""
+        self._outbox.enqueue(run.next_putchunk)
+
+    def putchunk(self, chunk: ChunkToBackUp, body: bytes) -> PutChunk:
+        """The PUTCHUNK for a chunk; our own STORED goes with it where we hold the chunk ourselves."""
+        if chunk.announces_own_copy:
+            self._speaker.stored(chunk.chunk_id)
+        return self._speaker.putchunk(chunk.chunk_id, chunk.desired, body)
+
+    def forget(self, run: ChunkBackup) -> None:
+        """The run is closed."""
+        chunk_id = run.chunk.chunk_id
+        if self._runs.get(chunk_id) is run:
+            del self._runs[chunk_id]
+            for ended in self._waiting_for_end.pop(chunk_id, ()):
+                ended.callback(None)

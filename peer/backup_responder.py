@@ -1,0 +1,156 @@
+"""The chunk backup subprotocol, as the peer that stores (SPEC.md section 3)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from random import Random
+
+from twisted.internet.interfaces import IDelayedCall, IReactorTime
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+
+from peer.blocking import Lane
+from peer.metrics import Counters
+from peer.speaker import Speaker
+from protocol.limits import MAX_BYTES_BEING_STORED
+from protocol.messages import PutChunk
+from protocol.timing import response_delay
+from protocol.values import ChunkId, FileId, PeerId
+from storage.interfaces import ChunkToStore, IChunkStore, PutOutcome
+
+
+class StoredAnswers:
+    """The STOREDs that are due: each goes out after a random delay, and says what is true when it leaves.
+
+    A copy that this peer is withdrawing is never vouched for: another peer may be about to drop its own on the
+    strength of it (SPEC.md section 6).
+    """
+
+    def __init__(
+        self,
+        *,
+        speaker: Speaker,
+        is_withdrawing: Callable[[ChunkId], bool],
+        clock: IReactorTime,
+        random: Random,
+    ) -> None:
+        self._speaker = speaker
+        self._is_withdrawing = is_withdrawing
+        self._clock = clock
+        self._random = random
+        self._due: dict[ChunkId, IDelayedCall] = {}
+
+    def due_time(self) -> float:
+        """When an answer to what came just now should leave, in the clock's seconds."""
+        return self._clock.seconds() + response_delay(self._random)
+
+    def answer(self, chunk_id: ChunkId, due: float | None = None) -> None:
+        """Have a STORED for the chunk leave at *due* (or after a delay drawn now), unless one is due already."""
+        if chunk_id in self._due:
+            return
+        when = self.due_time() if due is None else due
+        delay = max(0.0, when - self._clock.seconds())
+        self._due[chunk_id] = self._clock.callLater(delay, self._leave, chunk_id)
+
+    def forget_chunk(self, chunk_id: ChunkId) -> None:
+        """The copy is gone: what is due for it is no longer true."""
+        call = self._due.pop(chunk_id, None)
+        if call is not None:
+            call.cancel()
+
+    def forget_file(self, file_id: FileId) -> None:
+        """The file was deleted."""
+        for chunk_id in [chunk_id for chunk_id in self._due if chunk_id.file_id == file_id]:
+            self.forget_chunk(chunk_id)
+
+    def stop(self) -> None:
+        """Send nothing more."""
+        for chunk_id in list(self._due):
+            self.forget_chunk(chunk_id)
+
+    def _leave(self, chunk_id: ChunkId) -> None:
+        del self._due[chunk_id]
+        if not self._is_withdrawing(chunk_id):
+            self._speaker.stored(chunk_id)
+
+
+class PutChunkResponder:
+    """Stores the chunks that others multicast, and says so once they are durable.
+
+    ``may_store`` is whether a file's chunks may be stored here at all: not those of this peer's own files, nor
+    of a file that was deleted a moment ago.
+    """
+
+    _log = Logger()
+
+    def __init__(
+        self,
+        *,
+        peer_id: PeerId,
+        store: IChunkStore,
+        store_lane: Lane,
+        answers: StoredAnswers,
+        may_store: Callable[[FileId], bool],
+        recent_holders: Callable[[ChunkId], frozenset[PeerId]],
+        make_room: Callable[[int], None],
+        counters: Counters,
+    ) -> None:
+        self._peer_id = peer_id
+        self._store = store
+        self._store_lane = store_lane
+        self._answers = answers
+        self._may_store = may_store
+        self._recent_holders = recent_holders
+        self._make_room = make_room
+        self._counters = counters
+        self._being_stored: dict[ChunkId, PutChunk] = {}
+        self._bytes_being_stored = 0
+
+    def respond(self, message: PutChunk) -> None:
+        """Store the chunk of *message*, and answer with STORED when it is held."""
+        chunk_id = message.chunk_id
+        if not self._may_store(message.file_id):
+            self._counters.count("putchunk_refused")
+            return
+        first = self._being_stored.get(chunk_id)
+        if first is not None:
+            # A repeat of a chunk that is still being written joins that write, and its answer.
+            self._counters.count("putchunk_joined" if first.body == message.body else "putchunk_conflicting")
+            return
+        if self._bytes_being_stored + len(message.body) > MAX_BYTES_BEING_STORED:
+            self._counters.count("putchunk_over_backlog")
+            return
+        self._being_stored[chunk_id] = message
+        self._bytes_being_stored += len(message.body)
+        holders = self._recent_holders(chunk_id) | {self._peer_id}
+        item = ChunkToStore(chunk_id, message.replication_degree, message.body, holders)
+        stored = self._store_lane.submit(self._store.put, item)
+        stored.addBoth(self._is_settled, message, self._answers.due_time())
+        stored.addErrback(lambda failure: self._log.failure("a chunk was not stored", failure))
+
+    def forget_file(self, file_id: FileId) -> None:
+        """The file was deleted: what is still being written for it gets no answer.
+
+        The write itself may still happen; the deletion follows it on the same lane.
+        """
+        for chunk_id in [chunk_id for chunk_id in self._being_stored if chunk_id.file_id == file_id]:
+            self._no_longer_being_stored(self._being_stored[chunk_id])
+
+    def _no_longer_being_stored(self, message: PutChunk) -> bool:
+        if self._being_stored.get(message.chunk_id) is not message:
+            return False
+        del self._being_stored[message.chunk_id]
+        self._bytes_being_stored -= len(message.body)
+        return True
+
+    def _is_settled(self, outcome: PutOutcome | Failure, message: PutChunk, due: float) -> Failure | None:
+        is_wanted = self._no_longer_being_stored(message)
+        if isinstance(outcome, Failure):
+            return outcome
+        self._counters.count(f"put_{outcome.name.lower()}")
+        if outcome in (PutOutcome.STORED, PutOutcome.HELD):
+            if is_wanted:
+                self._answers.answer(message.chunk_id, due)
+        elif outcome is PutOutcome.NO_ROOM:
+            self._make_room(len(message.body))
+        return None

@@ -1,0 +1,272 @@
+"""Blocking calls as Deferreds: the storage waits for disks, the peer must not.
+
+An executor says where calls run: in threads for real, at drawn instants of virtual time in tests. A lane
+says in what order: one after another, with what gathers meanwhile merged into batches, so that many small
+promises share one sync of the disk.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Sequence
+from typing import Any, Final, ParamSpec, TypeVar
+
+from attrs import define
+from twisted.internet.defer import Deferred, DeferredList, fail, succeed
+from twisted.internet.interfaces import IReactorFromThreads
+from twisted.internet.threads import deferToThreadPool
+from twisted.python.failure import Failure
+from twisted.python.threadpool import ThreadPool
+from zope.interface import Interface, implementer
+
+Item = TypeVar("Item")
+Outcome = TypeVar("Outcome")
+P = ParamSpec("P")
+
+MAX_BATCH_ITEMS: Final = 256
+"""Items of one batch call. At 256 chunks a sync, the syncing hardly costs any more; larger batches would only
+make the first item of each wait longer for its answer."""
+
+MAX_BATCH_BYTES: Final = 16_777_216
+"""Bytes of one batch call, by the lane's measure: 256 full chunks."""
+
+
+class Stopped(Exception):
+    """The call was not made: the executor or the lane has been stopped."""
+
+
+class IExecutor(Interface):
+    """Where blocking calls run.
+
+    Calls of the same lane run one at a time, in the order in which they were handed in; calls of different
+    lanes may run at the same time.
+    """
+
+    def run(
+        lane_name: str, call: Callable[P, Outcome], *args: P.args, **kwargs: P.kwargs
+    ) -> Deferred[Outcome]:
+        """Make the call, and fire with what it returns, or fail with what it raises.
+
+        Fires in the reactor's thread. Once stopped, fails with Stopped, without making the call.
+        """
+
+    def stop() -> Deferred[None]:
+        """Take no more calls; fire when those already handed in have ended and nothing is left running."""
+
+
+@implementer(IExecutor)
+class ThreadExecutor:
+    """Runs calls in threads: one for each lane name, started with its first call."""
+
+    def __init__(self, *, reactor: IReactorFromThreads) -> None:
+        self._reactor = reactor
+        self._pools: dict[str, ThreadPool] = {}
+        self._outstanding: set[Deferred[Any]] = set()
+        self._is_stopped = False
+
+    def run(
+        self, lane_name: str, call: Callable[P, Outcome], *args: P.args, **kwargs: P.kwargs
+    ) -> Deferred[Outcome]:
+        """As IExecutor says. A call whose Deferred is cancelled still runs; its result is dropped."""
+        if self._is_stopped:
+            return fail(Stopped(f"no more calls are made in {lane_name}"))
+        pool = self._pools.get(lane_name)
+        if pool is None:
+            pool = self._pools[lane_name] = ThreadPool(minthreads=0, maxthreads=1, name=lane_name)
+            pool.start()
+        # Two Deferreds, since the caller may cancel his, and stop() has to wait for the thread all the same.
+        ended = deferToThreadPool(self._reactor, pool, call, *args, **kwargs)
+        self._outstanding.add(ended)
+        answer: Deferred[Outcome] = Deferred()
+        ended.chainDeferred(answer)
+        ended.addBoth(lambda _told: self._outstanding.discard(ended))
+        return answer
+
+    def stop(self) -> Deferred[None]:
+        """As IExecutor says. The reactor goes on running meanwhile: only idle threads are joined."""
+        self._is_stopped = True
+        return DeferredList(list(self._outstanding)).addCallback(self._join)
+
+    def _join(self, _ended: object) -> None:
+        while self._pools:
+            _name, pool = self._pools.popitem()
+            pool.stop()
+
+
+@define(eq=False)
+class _Entry:
+    """One item, or one whole call, on its way through a lane."""
+
+    call: Callable[..., Any] | None
+    """None when it was cancelled while it waited: it is passed over then."""
+    payload: Any
+    size: int
+    is_batchable: bool
+    is_waiting: bool = True
+    is_cancelled: bool = False
+    answer: Deferred[Any] | None = None
+    """None before it is taken, and once it has been told."""
+
+
+class Lane:
+    """Blocking calls one after another, in the order of submission, never two at once.
+
+    Consecutive items for the same batch call go to it together: what comes while one call runs gathers, and
+    goes with the next. The next call starts before the answers of the last are told, so that the disk is busy
+    while they are read.
+
+    What waits here takes memory: whoever submits on behalf of the network looks at `queued_bytes` first.
+    """
+
+    def __init__(
+        self,
+        executor: IExecutor,
+        name: str,
+        *,
+        item_bytes: Callable[[Any], int] = lambda _item: 0,
+        max_batch_items: int = MAX_BATCH_ITEMS,
+        max_batch_bytes: int = MAX_BATCH_BYTES,
+    ) -> None:
+        self._executor = executor
+        self._name = name
+        self._item_bytes = item_bytes
+        self._max_batch_items = max_batch_items
+        self._max_batch_bytes = max_batch_bytes
+        self._queue: deque[_Entry] = deque()
+        self._running: list[_Entry] = []
+        self._untold = 0
+        self._queued_items = 0
+        self._queued_bytes = 0
+        self._is_stopped = False
+        self._waiting_for_drained: list[Deferred[None]] = []
+
+    @property
+    def queued_items(self) -> int:
+        """How many items and calls were taken and have not ended: those waiting and those being worked on."""
+        return self._queued_items
+
+    @property
+    def queued_bytes(self) -> int:
+        """What those items measure together by `item_bytes`."""
+        return self._queued_bytes
+
+    def submit(self, batch_call: Callable[[list[Item]], Sequence[Outcome]], item: Item) -> Deferred[Outcome]:
+        """Have *item* be in a call of *batch_call*, and fire with its element of the result.
+
+        Items with an equal *batch_call* (the same function, or the same method of the same object) are merged
+        if nothing else is between them. When the call raises, each item of that batch fails with what it
+        raised. Cancelling takes an item off the queue; if its call has begun already, that ends as it would,
+        and its result is dropped. Fails with Stopped once the lane is stopped.
+        """
+        return self._enqueue(
+            _Entry(call=batch_call, payload=item, size=self._item_bytes(item), is_batchable=True)
+        )
+
+    def run(self, call: Callable[P, Outcome], *args: P.args, **kwargs: P.kwargs) -> Deferred[Outcome]:
+        """Make a call of its own, in its turn, and fire with its result.
+
+        Cancelling, errors and stopping are as for submit.
+        """
+
+        def whole_call() -> Outcome:
+            return call(*args, **kwargs)
+
+        return self._enqueue(_Entry(call=whole_call, payload=None, size=0, is_batchable=False))
+
+    def drained(self) -> Deferred[None]:
+        """Fire when nothing waits, nothing runs, and every answer has been told; now, if that is so."""
+        if self._is_idle:
+            return succeed(None)
+        drained: Deferred[None] = Deferred()
+        self._waiting_for_drained.append(drained)
+        return drained
+
+    def stop(self) -> Deferred[None]:
+        """Take nothing more; fire when what was taken before has been done."""
+        self._is_stopped = True
+        return self.drained()
+
+    @property
+    def _is_idle(self) -> bool:
+        return not (self._queued_items or self._running or self._untold)
+
+    def _enqueue(self, entry: _Entry) -> Deferred[Any]:
+        if self._is_stopped:
+            return fail(Stopped(f"no more calls are made in {self._name}"))
+        answer: Deferred[Any] = Deferred(lambda _answer: self._cancel(entry))
+        entry.answer = answer
+        self._queue.append(entry)
+        self._queued_items += 1
+        self._queued_bytes += entry.size
+        self._start_next()
+        return answer
+
+    def _cancel(self, entry: _Entry) -> None:
+        entry.is_cancelled = True
+        if entry.is_waiting:
+            entry.call = entry.payload = None
+            self._leave(entry)
+
+    def _leave(self, entry: _Entry) -> None:
+        self._queued_items -= 1
+        self._queued_bytes -= entry.size
+
+    def _start_next(self) -> None:
+        if self._running:
+            return
+        batch = self._take_batch()
+        if not batch:
+            return
+        self._running = batch
+        call = batch[0].call
+        assert call is not None, "a cancelled entry was taken"
+        args = ([entry.payload for entry in batch],) if batch[0].is_batchable else ()
+        self._executor.run(self._name, call, *args).addBoth(self._end, batch)
+
+    def _take_batch(self) -> list[_Entry]:
+        batch: list[_Entry] = []
+        batch_bytes = 0
+        while self._queue:
+            entry = self._queue[0]
+            if entry.call is not None:
+                if batch and not (
+                    entry.is_batchable
+                    and entry.call == batch[0].call
+                    and len(batch) < self._max_batch_items
+                    and batch_bytes + entry.size <= self._max_batch_bytes
+                ):
+                    break
+                entry.is_waiting = False
+                batch.append(entry)
+                batch_bytes += entry.size
+            self._queue.popleft()
+        return batch
+
+    def _end(self, result: Any, batch: list[_Entry]) -> None:
+        self._running = []
+        for entry in batch:
+            self._leave(entry)
+            entry.payload = None
+        self._untold += len(batch)
+        self._start_next()
+        for entry, answer in zip(batch, self._answers(result, batch), strict=True):
+            self._untold -= 1
+            # The Deferred refers to its entry: let go of here, both are freed without the garbage collector.
+            told, entry.answer = entry.answer, None
+            if told is not None and not entry.is_cancelled:
+                # Given a Failure, callback() does what errback() does.
+                told.callback(answer)
+        if self._is_idle:
+            waiting, self._waiting_for_drained = self._waiting_for_drained, []
+            for drained in waiting:
+                drained.callback(None)
+
+    def _answers(self, result: Any, batch: list[_Entry]) -> Sequence[Any]:
+        if isinstance(result, Failure):
+            return [result] * len(batch)
+        if not batch[0].is_batchable:
+            return [result]
+        if not isinstance(result, Sequence) or len(result) != len(batch):
+            mistake = f"{batch[0].call} did not give one result for each of {len(batch)} items"
+            return [Failure(ValueError(mistake))] * len(batch)
+        return result

@@ -1,0 +1,182 @@
+"""Backing up one file: a chunk backup for every chunk that needs one (SPEC.md section 3)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+
+from attrs import frozen
+
+from peer.backup import ChunkBackup, ChunkBackups, ChunkToBackUp
+from peer.home import Home, batches
+from peer.waiting import TaskGroup
+from protocol.digest import Digest
+from protocol.values import ChunkId, PeerId
+from storage.errors import SourceChanged
+from storage.interfaces import FileVersion, HomeChunk, VersionState
+from storage.source import SourceFile
+
+CHUNKS_A_RECORD = 256
+"""Chunks whose holders are recorded in one commit."""
+
+ReportProgress = Callable[[int, int], None]
+"""Is told how many chunks are done, of how many."""
+
+
+@frozen
+class BackupOutcome:
+    """What became of a version: how often its worst chunk is held, and how many are below the desired degree."""
+
+    version: FileVersion
+    perceived_min: int
+    below_degree: int
+
+
+@frozen
+class _EndedRun:
+    """A chunk backup that waits no longer, but counts until it is recorded."""
+
+    run: ChunkBackup
+    digest: Digest
+    had_met: bool
+
+
+class FileBackup:
+    """One backup of one path; begun again after a restart, it sends only what is below its degree."""
+
+    def __init__(
+        self, path: str, desired: int, *, home: Home, backups: ChunkBackups, report: ReportProgress
+    ) -> None:
+        self._path = path
+        self._desired = desired
+        self._home = home
+        self._backups = backups
+        self._report = report
+        self._tasks = TaskGroup()
+        self._open_runs: set[ChunkBackup] = set()
+        self._ended: list[_EndedRun] = []
+        self._degrees: list[int] = []
+
+    async def run(self) -> BackupOutcome:
+        """Back the file up; what the disk or the file itself forbids is a StorageError."""
+        source = await self._home.open(self._path)
+        try:
+            version = await self._home.version_for(source, self._path, self._desired)
+            try:
+                await self._back_up_chunks(source, version)
+            except SourceChanged:
+                self._stop_runs()
+                if version.state is VersionState.UNDER_WAY:
+                    await self._home.bury([version])
+                raise
+        finally:
+            self._stop_runs()
+            await self._home.file_lane.run(source.close)
+        return await self._finish(version)
+
+    async def _back_up_chunks(self, source: SourceFile, version: FileVersion) -> None:
+        for numbers in batches(version.chunk_count):
+            known = await self._home.known_chunks(version, numbers)
+            safe = [no for no in numbers if self._is_safe(known.get(no), version)]
+            for no in safe:
+                self._count(version, len(known[no].holders))
+            if len(safe) < len(numbers):
+                read = await self._home.read(source, numbers)
+                for no, (body, digest) in zip(numbers, read, strict=True):
+                    if no not in safe:
+                        await self._start(version, known.get(no), no, body, digest)
+            self._tasks.check()
+            if len(self._ended) >= CHUNKS_A_RECORD:
+                await self._record_ended(version)
+        while True:
+            await self._tasks.join()
+            if not self._ended:
+                break
+            await self._record_ended(version)
+        await self._home.file_lane.run(source.check_unchanged)
+
+    def _stop_runs(self) -> None:
+        self._tasks.cancel()
+        while self._open_runs:
+            self._open_runs.pop().close()
+
+    @staticmethod
+    def _is_safe(chunk: HomeChunk | None, version: FileVersion) -> bool:
+        return chunk is not None and chunk.digest is not None and len(chunk.holders) >= version.desired
+
+    async def _start(
+        self, version: FileVersion, known: HomeChunk | None, chunk_no: int, body: bytes, digest: Digest
+    ) -> None:
+        if known is not None and known.digest not in (None, digest):
+            raise SourceChanged(self._path)
+        holders = frozenset() if known is None else known.holders
+        await self._backups.turn(ChunkId(version.file_id, chunk_no))
+        self._start_run(version, chunk_no, digest, holders, body)
+
+    def _start_run(
+        self,
+        version: FileVersion,
+        chunk_no: int,
+        digest: Digest,
+        holders: frozenset[PeerId],
+        body: bytes | None = None,
+    ) -> None:
+        run = self._backups.start(
+            ChunkToBackUp(
+                chunk_id=ChunkId(version.file_id, chunk_no),
+                desired=version.desired,
+                read=partial(self._home.read_again, version, chunk_no, digest),
+                body=body,
+                holders=holders,
+                keeps_own_count=True,
+            )
+        )
+        self._open_runs.add(run)
+        self._tasks.add(self._until_done(run, digest))
+
+    async def _until_done(self, run: ChunkBackup, digest: Digest) -> None:
+        await run.done
+        self._ended.append(_EndedRun(run, digest, had_met=run.replication.is_met))
+
+    async def _record_ended(self, version: FileVersion) -> None:
+        """Write down what ended; a chunk that fell below its degree after it was met is backed up once more."""
+        ended, self._ended = self._ended, []
+        chunks = []
+        fallen = []
+        for end in ended:
+            replication = end.run.replication
+            chunk_no = end.run.chunk.chunk_id.chunk_no
+            chunks.append(HomeChunk(chunk_no, end.digest, replication.holders))
+            self._open_runs.discard(end.run)
+            end.run.close()
+            if end.had_met and not replication.is_met:
+                fallen.append(end)
+            else:
+                self._count(version, replication.perceived)
+        await self._home.catalog_lane.run(self._home.catalog.record_chunks, version.version_id, chunks)
+        for end in fallen:
+            chunk_id = end.run.chunk.chunk_id
+            await self._backups.turn(chunk_id)
+            self._start_run(version, chunk_id.chunk_no, end.digest, end.run.replication.holders)
+
+    def _count(self, version: FileVersion, perceived: int) -> None:
+        self._degrees.append(perceived)
+        self._report(len(self._degrees), version.chunk_count)
+
+    async def _finish(self, version: FileVersion) -> BackupOutcome:
+        """Settle the version's state; once it has its degree, the older ones are of no more use."""
+        outcome = BackupOutcome(
+            version=version,
+            perceived_min=min(self._degrees),
+            below_degree=sum(degree < version.desired for degree in self._degrees),
+        )
+        if outcome.perceived_min > 0:
+            degree_met = outcome.below_degree == 0
+            home = self._home
+            await home.catalog_lane.run(
+                partial(home.catalog.finish_version, degree_met=degree_met), version.version_id
+            )
+            if degree_met:
+                versions = await home.versions(self._path)
+                await home.bury([old for old in versions if old.version_id < version.version_id])
+        return outcome

@@ -1,0 +1,111 @@
+"""Restoring one file: a chunk restore for every chunk (SPEC.md section 4)."""
+
+from __future__ import annotations
+
+from functools import partial
+
+from attrs import frozen
+
+from peer.errors import ErrorCode, OperationError
+from peer.file_backup import ReportProgress
+from peer.home import Home, batches
+from peer.restore import ChunkRestores
+from peer.waiting import TaskGroup
+from protocol.chunking import chunk_length
+from protocol.digest import Digest
+from protocol.values import ChunkId
+from storage.interfaces import FileVersion, VersionState
+from storage.restored import RestoredFile
+
+
+@frozen
+class RestoreOutcome:
+    """A version that was restored, and the path that its bytes were written to."""
+
+    version: FileVersion
+    restored_path: str
+
+
+class FileRestore:
+    """One restore of the newest complete version of a path, into the peer's restore folder."""
+
+    def __init__(
+        self, path: str, *, home: Home, restores: ChunkRestores, folder: str, report: ReportProgress
+    ) -> None:
+        self._path = path
+        self._home = home
+        self._restores = restores
+        self._folder = folder
+        self._report = report
+        self._tasks = TaskGroup()
+        self._done = 0
+
+    async def run(self) -> RestoreOutcome:
+        """Restore the file: the exact bytes, or an OperationError or StorageError and no file."""
+        version = await self._newest_complete()
+        home = self._home
+        target: RestoredFile = await home.file_lane.run(
+            RestoredFile.create, home.disk, self._folder, version.path, version.size
+        )
+        try:
+            await self._restore_chunks(version, target)
+            restored_path: str = await home.file_lane.run(target.commit)
+        except BaseException:
+            self._tasks.cancel()
+            await home.file_lane.run(target.abort)
+            raise
+        return RestoreOutcome(version, restored_path)
+
+    async def _newest_complete(self) -> FileVersion:
+        versions = await self._home.versions(self._path)
+        if not versions:
+            raise OperationError(
+                ErrorCode.NEVER_BACKED_UP,
+                f"{self._path!r} was never backed up by this peer: "
+                "give the path as it was given to BACKUP (STATE lists them all).",
+            )
+        for version in versions:
+            if version.state is VersionState.COMPLETE:
+                return version
+        raise OperationError(
+            ErrorCode.NOT_YET_COMPLETE,
+            f"No backup of {self._path!r} has been completed yet: run BACKUP on it until it ends, then restore.",
+        )
+
+    async def _restore_chunks(self, version: FileVersion, target: RestoredFile) -> None:
+        for numbers in batches(version.chunk_count):
+            known = await self._home.known_chunks(version, numbers)
+            for no in numbers:
+                digest = known[no].digest
+                assert digest is not None, "a complete version has the digest of every chunk"
+                if chunk_length(version.size, no) == 0:
+                    # Real peers return the empty last chunk with four bytes, or never: it needs nobody.
+                    await self._accept(target, no, digest, b"")
+                    self._count(version)
+                else:
+                    await self._restores.room.enter()
+                    self._tasks.add(self._restore_chunk(version, target, no, digest))
+            self._tasks.check()
+        await self._tasks.join()
+
+    async def _restore_chunk(
+        self, version: FileVersion, target: RestoredFile, chunk_no: int, digest: Digest
+    ) -> None:
+        run = self._restores.start(
+            ChunkId(version.file_id, chunk_no), partial(self._accept, target, chunk_no, digest)
+        )
+        if not await run.done:
+            raise OperationError(
+                ErrorCode.CHUNKS_MISSING,
+                f"No peer gave chunk {chunk_no} of {self._path!r}: "
+                "start the peers that hold its chunks (STATE shows how many do), then restore again.",
+            )
+        self._count(version)
+
+    async def _accept(self, target: RestoredFile, chunk_no: int, digest: Digest, body: bytes) -> bool:
+        is_written: bool = await self._home.file_lane.submit(target.write, (chunk_no, body, digest))
+        return is_written
+
+    def _count(self, version: FileVersion) -> None:
+        self._done += 1
+        self._report(self._done, version.chunk_count)

@@ -1,0 +1,69 @@
+"""Datagrams that carry bodies leave one after another, at the pace that the group can take."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Awaitable, Callable
+
+from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IReactorTime
+from twisted.internet.task import deferLater
+from twisted.logger import Logger
+
+from protocol.messages import Chunk, Message, PutChunk
+from protocol.pacing import Pacer
+
+BodyMessage = PutChunk | Chunk
+Produce = Callable[[], Awaitable[BodyMessage | None]]
+"""Makes the message when its turn has come, or nothing if it is no longer wanted."""
+
+
+class Outbox:
+    """A first-in, first-out queue of PUTCHUNKs and CHUNKs to be made and sent.
+
+    A body is read when its turn has come, so that what waits here costs no memory for bodies.
+    """
+
+    _log = Logger()
+
+    def __init__(self, *, clock: IReactorTime, pacer: Pacer, send: Callable[[Message], None]) -> None:
+        self._clock = clock
+        self._pacer = pacer
+        self._send = send
+        self._queue: deque[Produce] = deque()
+        self._draining: Deferred[None] | None = None
+
+    def enqueue(self, produce: Produce) -> None:
+        """Have *produce* called, and what it gives sent, after all that was enqueued before."""
+        self._queue.append(produce)
+        if self._draining is None:
+            self._draining = Deferred.fromCoroutine(self._drain())
+            self._draining.addErrback(lambda failure: self._log.failure("sending stopped", failure))
+            if self._draining.called:
+                self._draining = None
+
+    def stop(self) -> None:
+        """Send nothing more."""
+        self._queue.clear()
+        if self._draining is not None:
+            self._draining.addErrback(lambda _cancelled: None)
+            self._draining.cancel()
+
+    async def _drain(self) -> None:
+        try:
+            while self._queue:
+                produce = self._queue.popleft()
+                try:
+                    message = await produce()
+                except Exception:
+                    # What one run's reading raised must not keep the others' datagrams from leaving.
+                    self._log.failure("a datagram could not be made")
+                    continue
+                if message is None:
+                    continue
+                delay = self._pacer.delay(self._clock.seconds(), len(message.body))
+                if delay > 0:
+                    await deferLater(self._clock, delay)
+                self._send(message)
+        finally:
+            self._draining = None

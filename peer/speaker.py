@@ -1,0 +1,41 @@
+"""What this peer says: messages with its own id and version on them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from protocol.messages import Chunk, Delete, GetChunk, Message, PutChunk, Removed, Stored
+from protocol.values import ChunkId, FileId, PeerId, Version
+
+
+class Speaker:
+    """Speaks in the name of one peer. PUTCHUNKs and CHUNKs are only made here: they leave through the outbox."""
+
+    def __init__(self, *, peer_id: PeerId, version: Version, send: Callable[[Message], None]) -> None:
+        self.peer_id = peer_id
+        self.version = version
+        self._send = send
+
+    def stored(self, chunk_id: ChunkId) -> None:
+        """This peer holds the chunk."""
+        self._send(Stored(self.version, self.peer_id, *chunk_id))
+
+    def removed(self, chunk_id: ChunkId) -> None:
+        """This peer drops its copy of the chunk."""
+        self._send(Removed(self.version, self.peer_id, *chunk_id))
+
+    def getchunk(self, chunk_id: ChunkId) -> None:
+        """This peer wants the chunk."""
+        self._send(GetChunk(self.version, self.peer_id, *chunk_id))
+
+    def delete(self, file_id: FileId) -> None:
+        """Every chunk of the file is to go."""
+        self._send(Delete(self.version, self.peer_id, file_id))
+
+    def putchunk(self, chunk_id: ChunkId, degree: int, body: bytes) -> PutChunk:
+        """A chunk that *degree* peers are to hold."""
+        return PutChunk(self.version, self.peer_id, *chunk_id, degree, body)
+
+    def chunk(self, chunk_id: ChunkId, body: bytes) -> Chunk:
+        """A chunk that somebody asked for."""
+        return Chunk(self.version, self.peer_id, *chunk_id, body)
