@@ -1,0 +1,354 @@
+"""Lanes order and merge blocking calls; executors run them, in threads and in virtual time alike."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Coroutine
+from random import Random
+from threading import current_thread, main_thread
+from typing import Any
+
+import pytest
+from attrs import define, field
+from twisted.internet import reactor
+from twisted.internet.defer import CancelledError, Deferred, gatherResults
+from twisted.internet.interfaces import IReactorFromThreads
+from zope.interface.verify import verifyObject
+
+from peer.blocking import IExecutor, Lane, Stopped, ThreadExecutor
+from tests.support.clock import SimClock, run_until
+from tests.support.executor import ClockExecutor
+from tests.support.in_reactor import in_reactor
+
+
+@define
+class Disk:
+    """Remembers the calls made to it, as the storage would get them."""
+
+    calls: list[list[str]] = field(factory=list)
+
+    def put(self, items: list[str]) -> list[str]:
+        self.calls.append(["put", *items])
+        return [f"{item} is put" for item in items]
+
+    def delete(self, items: list[str]) -> list[str]:
+        self.calls.append(["delete", *items])
+        return [f"{item} is deleted" for item in items]
+
+    def refuse(self, items: list[str]) -> list[str]:
+        raise OSError(f"no room for {len(items)}")
+
+    def forget_one(self, items: list[str]) -> list[str]:
+        return items[1:]
+
+    def usage(self, unit: str, *, factor: int = 1) -> str:
+        self.calls.append(["usage"])
+        return f"{7 * factor} {unit}"
+
+
+class World:
+    """One lane on a virtual executor, and the disk that its calls reach."""
+
+    def __init__(self, **options: Any) -> None:
+        self.clock = SimClock()
+        self.executor = ClockExecutor(clock=self.clock, random=Random(1))
+        self.lane = Lane(self.executor, "disk", **options)
+        self.disk = Disk()
+
+    def results(self, *answers: Deferred[str]) -> list[str]:
+        return run_until(self.clock, gatherResults(answers, consumeErrors=True), limit=1.0)
+
+
+def error_of(clock: SimClock, answer: Deferred[Any], kind: type[Exception]) -> str:
+    with pytest.raises(kind) as caught:
+        run_until(clock, answer, limit=1.0)
+    return str(caught.value)
+
+
+def test_what_gathers_while_a_call_runs_goes_with_the_next_one() -> None:
+    world = World()
+    answers = [world.lane.submit(world.disk.put, item) for item in "abcd"]
+
+    assert world.results(*answers) == ["a is put", "b is put", "c is put", "d is put"]
+    assert world.disk.calls == [["put", "a"], ["put", "b", "c", "d"]]
+
+
+def test_only_neighbours_of_the_same_call_merge_and_the_order_stays() -> None:
+    world = World()
+    put, delete = world.disk.put, world.disk.delete
+    sequence: list[tuple[Callable[[list[str]], list[str]], str]] = [
+        (put, "a"), (put, "b"), (put, "c"), (delete, "b"), (delete, "c"), (put, "b"),
+    ]  # fmt: skip
+    world.results(*[world.lane.submit(call, item) for call, item in sequence])
+
+    assert world.disk.calls == [["put", "a"], ["put", "b", "c"], ["delete", "b", "c"], ["put", "b"]]
+
+
+def test_the_same_method_of_another_object_is_another_call() -> None:
+    world, other = World(), Disk()
+    other.calls.append(["not the same disk"])
+    world.results(
+        world.lane.submit(world.disk.put, "a"),
+        world.lane.submit(world.disk.put, "b"),
+        world.lane.submit(other.put, "c"),
+    )
+
+    assert world.disk.calls == [["put", "a"], ["put", "b"]]
+    assert other.calls[1:] == [["put", "c"]]
+
+
+def test_a_run_takes_its_turn_among_the_batches() -> None:
+    world = World()
+    answers = [
+        world.lane.submit(world.disk.put, "a"),
+        world.lane.submit(world.disk.put, "b"),
+        world.lane.run(world.disk.usage, "KByte", factor=2),
+        world.lane.submit(world.disk.put, "c"),
+    ]
+
+    assert world.results(*answers) == ["a is put", "b is put", "14 KByte", "c is put"]
+    assert world.disk.calls == [["put", "a"], ["put", "b"], ["usage"], ["put", "c"]]
+
+
+def test_a_batch_is_bounded_by_items_and_by_bytes() -> None:
+    world = World(max_batch_items=3, max_batch_bytes=10, item_bytes=len)
+    items = ["first", "1", "2", "3", "4", "12345678", "a far too large one", "5"]
+    world.results(*[world.lane.submit(world.disk.put, item) for item in items])
+
+    assert world.disk.calls == [
+        ["put", "first"],
+        ["put", "1", "2", "3"],
+        ["put", "4", "12345678"],
+        ["put", "a far too large one"],
+        ["put", "5"],
+    ]
+
+
+def test_what_a_batch_call_raises_reaches_each_of_its_items_and_no_other() -> None:
+    world = World()
+    first, second = (world.lane.submit(world.disk.put, item) for item in "ab")
+    refused = [world.lane.submit(world.disk.refuse, item) for item in "cd"]
+    last = world.lane.submit(world.disk.put, "e")
+
+    assert [error_of(world.clock, answer, OSError) for answer in refused] == ["no room for 2"] * 2
+    assert world.results(first, second, last) == ["a is put", "b is put", "e is put"]
+
+
+def test_a_call_that_forgets_an_item_answers_nobody_with_anothers_result() -> None:
+    world = World()
+    world.lane.submit(world.disk.put, "a")
+    answers = [world.lane.submit(world.disk.forget_one, item) for item in "bc"]
+
+    for answer in answers:
+        assert "one result for each of 2 items" in error_of(world.clock, answer, ValueError)
+
+
+def test_the_lane_knows_how_much_waits_in_it() -> None:
+    world = World(item_bytes=len)
+    for item in ("12345", "678"):
+        world.lane.submit(world.disk.put, item)
+    world.lane.run(world.disk.usage, "KByte")
+    assert (world.lane.queued_items, world.lane.queued_bytes) == (3, 8)
+
+    run_until(world.clock, world.lane.drained(), limit=1.0)
+    assert (world.lane.queued_items, world.lane.queued_bytes) == (0, 0)
+
+
+def test_a_cancelled_item_leaves_the_queue_and_its_neighbours_merge() -> None:
+    world = World(item_bytes=len)
+    answers = {item: world.lane.submit(world.disk.put, item) for item in "abd"}
+    unwanted = world.lane.submit(world.disk.delete, "c")
+    answers["e"] = world.lane.submit(world.disk.put, "e")
+    unwanted.cancel()
+
+    assert (world.lane.queued_items, world.lane.queued_bytes) == (4, 4)
+    error_of(world.clock, unwanted, CancelledError)
+    world.results(*answers.values())
+    assert world.disk.calls == [["put", "a"], ["put", "b", "d", "e"]]
+
+
+def test_cancelling_what_runs_drops_the_result_and_disturbs_nobody() -> None:
+    world = World(item_bytes=len)
+    running = world.lane.submit(world.disk.put, "a")
+    following = world.lane.submit(world.disk.put, "b")
+    running.cancel()
+
+    error_of(world.clock, running, CancelledError)
+    assert world.results(following) == ["b is put"]
+    assert world.disk.calls == [["put", "a"], ["put", "b"]]
+    assert (world.lane.queued_items, world.lane.queued_bytes) == (0, 0)
+
+
+def test_an_answer_may_cancel_another_of_its_batch() -> None:
+    world = World(item_bytes=len)
+    world.lane.submit(world.disk.put, "a")
+    first = world.lane.submit(world.disk.put, "b")
+    second = world.lane.submit(world.disk.put, "c")
+    first.addCallback(lambda _put: second.cancel())
+
+    error_of(world.clock, second, CancelledError)
+    assert (world.lane.queued_items, world.lane.queued_bytes) == (0, 0)
+
+
+def test_the_next_call_has_begun_when_the_answers_of_the_last_are_told() -> None:
+    world = World()
+    begun: list[int] = []
+    first = world.lane.submit(world.disk.put, "a")
+    world.lane.submit(world.disk.put, "b")
+    first.addCallback(lambda _put: begun.append(len(world.clock.calls)))
+
+    run_until(world.clock, first, limit=1.0)
+    assert begun == [1]
+
+
+def test_a_lane_is_drained_only_after_the_last_answer_has_been_told() -> None:
+    world = World()
+    told: list[str] = []
+    for item in "abc":
+        world.lane.submit(world.disk.put, item).addCallback(told.append)
+    drained = world.lane.drained()
+    drained.addCallback(lambda _none: told.append("drained"))
+
+    run_until(world.clock, drained, limit=1.0)
+    assert told == ["a is put", "b is put", "c is put", "drained"]
+    assert world.lane.drained().called
+
+
+def test_a_stopped_lane_does_what_it_has_taken_and_refuses_the_rest() -> None:
+    world = World()
+    taken = [world.lane.submit(world.disk.put, item) for item in "abc"]
+    stopped = world.lane.stop()
+
+    error_of(world.clock, world.lane.submit(world.disk.put, "d"), Stopped)
+    error_of(world.clock, world.lane.run(world.disk.usage, "KByte"), Stopped)
+    run_until(world.clock, stopped, limit=1.0)
+    assert world.results(*taken) == ["a is put", "b is put", "c is put"]
+    assert world.disk.calls == [["put", "a"], ["put", "b", "c"]]
+
+
+def test_a_lane_outlives_a_stopped_executor() -> None:
+    world = World()
+    run_until(world.clock, world.executor.stop(), limit=1.0)
+
+    error_of(world.clock, world.lane.submit(world.disk.put, "a"), Stopped)
+    assert world.lane.queued_items == 0
+
+
+Story = Callable[[IExecutor], Coroutine[Any, Any, None]]
+
+
+async def it_provides_the_interface(executor: IExecutor) -> None:
+    assert verifyObject(IExecutor, executor)
+
+
+async def a_call_gives_its_result_or_what_it_raised(executor: IExecutor) -> None:
+    assert await executor.run("disk", divmod, 7, 2) == (3, 1)
+    with pytest.raises(ZeroDivisionError):
+        await executor.run("disk", divmod, 7, 0)
+
+
+async def no_result_is_there_before_the_caller_has_gone_on(executor: IExecutor) -> None:
+    answer = executor.run("disk", str, 1)
+    assert not answer.called
+    assert await answer == "1"
+
+
+async def calls_of_a_lane_keep_their_order(executor: IExecutor) -> None:
+    made: list[int] = []
+    await gatherResults([executor.run("disk", made.append, number) for number in range(50)])
+    assert made == list(range(50))
+
+
+async def stopping_waits_for_every_result_and_then_refuses(executor: IExecutor) -> None:
+    told: list[int] = []
+    for lane in ("disk", "catalog"):
+        for number in range(3):
+            executor.run(lane, int, number).addCallback(told.append)
+    await executor.stop()
+
+    assert sorted(told) == [0, 0, 1, 1, 2, 2]
+    with pytest.raises(Stopped):
+        await executor.run("disk", int, 1)
+    await executor.stop()
+
+
+async def a_cancelled_call_is_still_waited_for(executor: IExecutor) -> None:
+    made: list[int] = []
+    answer = executor.run("disk", made.append, 1)
+    answer.addErrback(lambda failure: failure.trap(CancelledError))
+    answer.cancel()
+    await executor.stop()
+    assert made == [1]
+
+
+EXECUTOR_CONTRACT: list[Story] = [
+    it_provides_the_interface,
+    a_call_gives_its_result_or_what_it_raised,
+    no_result_is_there_before_the_caller_has_gone_on,
+    calls_of_a_lane_keep_their_order,
+    stopping_waits_for_every_result_and_then_refuses,
+    a_cancelled_call_is_still_waited_for,
+]
+
+
+@pytest.mark.parametrize("story", EXECUTOR_CONTRACT, ids=lambda story: story.__name__)
+def test_the_virtual_executor_keeps_the_contract(story: Story) -> None:
+    clock = SimClock()
+    run_until(clock, story(ClockExecutor(clock=clock, random=Random(3))), limit=2.0)
+
+
+@pytest.mark.parametrize("story", EXECUTOR_CONTRACT, ids=lambda story: story.__name__)
+@in_reactor
+async def test_the_threads_keep_the_contract(story: Story) -> None:
+    executor = ThreadExecutor(reactor=IReactorFromThreads(reactor))
+    try:
+        await story(executor)
+    finally:
+        await executor.stop()
+
+
+def test_the_same_seed_takes_the_same_time() -> None:
+    times = []
+    for _again in range(2):
+        clock = SimClock()
+        executor = ClockExecutor(clock=clock, random=Random(9), max_delay=0.01)
+        run_until(clock, gatherResults([executor.run("disk", int) for _call in range(20)]), limit=1.0)
+        times.append(clock.seconds())
+    assert times[0] == times[1]
+    assert 0.0 < times[0] < 0.2
+
+
+def test_virtual_lanes_run_at_the_same_time() -> None:
+    clock = SimClock()
+    executor = ClockExecutor(clock=clock, random=Random(3), max_delay=0.01)
+    run_until(clock, gatherResults([executor.run(f"lane {n}", int) for n in range(50)]), limit=1.0)
+    assert clock.seconds() <= 0.01
+
+
+def test_after_a_crash_nothing_more_is_done_or_told() -> None:
+    """What was done without being told is the case that durability has to get right."""
+    outcomes = set()
+    for seed in range(30):
+        clock = SimClock()
+        executor = ClockExecutor(clock=clock, random=Random(seed), max_delay=0.01)
+        made: list[str] = []
+        answer = executor.run("disk", made.append, "first")
+        executor.run("disk", made.append, "second")
+        clock.advance(0.004)
+        executor.crash()
+        state = (tuple(made), answer.called)
+        clock.advance(1.0)
+        assert (tuple(made), answer.called) == state
+        outcomes.add(state)
+    assert {((), False), (("first",), False), (("first",), True)} <= outcomes
+
+
+@in_reactor
+async def test_calls_run_in_one_thread_a_lane_and_never_in_the_reactors() -> None:
+    executor = ThreadExecutor(reactor=IReactorFromThreads(reactor))
+    disk, again, catalog = [await executor.run(lane, current_thread) for lane in ("disk", "disk", "catalog")]
+    assert disk is again
+    assert len({disk, catalog, main_thread()}) == 3
+
+    await executor.stop()
+    assert not disk.is_alive()
+    assert not catalog.is_alive()
