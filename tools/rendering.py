@@ -160,7 +160,7 @@ def _file(file: FileState) -> Iterator[str]:
     yield ""
     yield f"  {printable(file.path)}"
     yield f"    file id {file.file_id}"
-    yield f"    {count(len(file.chunks), 'chunk')}, desired degree {file.desired}, perceived degree by number:"
+    yield f"    {count(len(file.chunks), 'chunk')}, desired degree {file.desired}; perceived degrees:"
     ranges = "  ".join(
         f"{numbers}: {perceived}".replace(" ", "\xa0") for numbers, perceived in runs(file.chunks)
     )
@@ -171,8 +171,8 @@ def _file(file: FileState) -> Iterator[str]:
 def _stored_file(file_id: str, chunks: Sequence[ChunkState]) -> Iterator[str]:
     yield ""
     yield f"  file id {file_id}"
-    yield f"    {'chunks':>13}  {'KByte each':>10}  {'desired':>7}  {'perceived':>9}"
+    yield f"    {'chunks':<13}  {'KByte each':>10}  {'desired':>7}  {'perceived':>9}"
     for numbers, (length, desired, perceived) in runs(
         (chunk.no, (chunk.length, chunk.desired, chunk.perceived)) for chunk in chunks
     ):
-        yield f"    {numbers:>13}  {kbytes(length):>10}  {desired:>7}  {perceived:>9}"
+        yield f"    {numbers:<13}  {kbytes(length):>10}  {desired:>7}  {perceived:>9}"

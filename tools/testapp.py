@@ -1,10 +1,10 @@
 """TestApp, the command by which a user has a peer do something (SPEC.md 8)."""
 
+import itertools
 import json
 import os
 import sys
 from collections.abc import Sequence
-from itertools import takewhile
 from typing import Any
 
 from peer.control.interfaces import OperationError
@@ -20,7 +20,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Do what the command line says and return the exit status; whatever happens, no traceback."""
     words = sys.argv[1:] if arguments is None else arguments
     try:
-        if {"-h", "--help"}.intersection(takewhile(lambda word: word.startswith("-"), words)):
+        options = itertools.takewhile(lambda word: word.startswith("-"), words)
+        if not {"-h", "--help"}.isdisjoint(options):
             _print(HELP)
             return DONE
         return _do(with_path_from(parse(words), os.getcwd()))
