@@ -132,6 +132,7 @@ class Peer:
         self._putchunks_heard = RecentPutChunks()
         self._repairs = RemovedResponder(
             peer_id=self.peer_id,
+            is_ours=self._home.is_ours,
             holders=self._holders,
             backups=self._backups,
             find_chunk=self._find_chunk,

@@ -24,7 +24,7 @@ ReadChunk = tuple[bytes, Digest]
 
 
 def new_file_id(salt: bytes, path: str, fingerprint: Fingerprint) -> FileId:
-    """The fileId of a new version: never used twice, since its salt is random (SPEC.md section 5)."""
+    """The fileId of a new version: never used twice, since its salt is random (SPEC.md 3.30)."""
     described = f"{path}\0{fingerprint.size}\0{fingerprint.mtime_ns}".encode(errors="surrogateescape")
     return FileId(sha256(salt + described).digest())
 

@@ -48,6 +48,7 @@ class RemovedResponder:
         self,
         *,
         peer_id: PeerId,
+        is_ours: Callable[[FileId], bool],
         holders: HolderKnowledge,
         backups: ChunkBackups,
         find_chunk: FindChunk,
@@ -58,6 +59,7 @@ class RemovedResponder:
         random: Random,
     ) -> None:
         self._peer_id = peer_id
+        self._is_ours = is_ours
         self._holders = holders
         self._backups = backups
         self._find_chunk = find_chunk
@@ -108,21 +110,26 @@ class RemovedResponder:
             if change is None:
                 return
         if change is None or not change.was_news:
-            self._look_again(chunk_id)
+            is_repaired = self._look_again(chunk_id)
         elif change.perceived < change.desired:
             self.repair(chunk_id, is_fresh_look=False)
+            is_repaired = True
         else:
+            is_repaired = False
+        if change is not None and not is_repaired and not self._is_ours(chunk_id.file_id):
             self._confirm(chunk_id)
 
-    def _look_again(self, chunk_id: ChunkId) -> None:
+    def _look_again(self, chunk_id: ChunkId) -> bool:
+        """Look again, unless that was done a moment ago; returns whether it is."""
         now = self._clock.seconds()
         if now - self._looked_again_at.get(chunk_id, float("-inf")) < LOOK_AGAIN_SPACING:
-            return
+            return False
         self._looked_again_at.pop(chunk_id, None)
         self._looked_again_at[chunk_id] = now
         while len(self._looked_again_at) > MAX_REPAIRS_DUE:
             del self._looked_again_at[next(iter(self._looked_again_at))]
         self.repair(chunk_id, is_fresh_look=True)
+        return True
 
     async def _repair(self, chunk_id: ChunkId, is_fresh_look: bool) -> None:
         since = self._clock.seconds()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from enum import Enum
 
 from attrs import define, field
 from twisted.internet.defer import Deferred
@@ -16,16 +17,23 @@ from protocol.values import ChunkId, FileId, PeerId
 from storage.interfaces import IChunkStore
 
 
+class _End(Enum):
+    """Why a withdrawal was given up before its time."""
+
+    RIVAL = "another peer with a greater id withdraws the same chunk, and needs us to keep it"
+    VOID = "the file was deleted, or the peer stops: there is nothing to say about the copy any more"
+
+
 @define(eq=False)
 class _Withdrawal:
-    """A copy on offer: who has confirmed since that he holds the chunk and doesn't withdraw it himself."""
+    """A copy on offer: who has said since that he holds the chunk and doesn't withdraw it himself."""
 
     confirmed: set[PeerId] = field(factory=set)
     waiting: Deferred[None] | None = None
-    is_given_up: bool = False
+    given_up: _End | None = None
 
-    def give_up(self) -> None:
-        self.is_given_up = True
+    def give_up(self, why: _End) -> None:
+        self.given_up = self.given_up or why
         if self.waiting is not None:
             self.waiting.cancel()
 
@@ -71,8 +79,7 @@ class Withdrawals:
             withdrawal.waiting = deferLater(self._clock, WITHDRAWAL_TIME)
             withdrawal.waiting.addErrback(lambda _cancelled: None)
             await withdrawal.waiting
-            if withdrawal.is_given_up or len(withdrawal.confirmed) < threshold:
-                self._speaker.stored(chunk_id)
+            if self._is_to_be_kept(chunk_id, withdrawal, len(withdrawal.confirmed) >= threshold):
                 return False
             return await self._drop(chunk_id)
         finally:
@@ -85,9 +92,10 @@ class Withdrawals:
         """
         if chunk_id in self._under_way:
             return False
-        self._under_way[chunk_id] = _Withdrawal()
+        withdrawal = self._under_way[chunk_id] = _Withdrawal()
         try:
-            if await place() < threshold:
+            holders = await place()
+            if self._is_to_be_kept(chunk_id, withdrawal, holders >= threshold):
                 return False
             if not await self._drop(chunk_id):
                 return False
@@ -116,18 +124,27 @@ class Withdrawals:
             return
         withdrawal.confirmed.discard(peer_id)
         if self._speaker.peer_id < peer_id:
-            withdrawal.give_up()
+            withdrawal.give_up(_End.RIVAL)
 
     def forget_file(self, file_id: FileId) -> None:
         """The file was deleted: nothing of it is ours to keep or to offer."""
         for chunk_id, withdrawal in list(self._under_way.items()):
             if chunk_id.file_id == file_id:
-                withdrawal.give_up()
+                withdrawal.give_up(_End.VOID)
 
     def stop(self) -> None:
         """Keep what is on offer."""
         for withdrawal in list(self._under_way.values()):
-            withdrawal.give_up()
+            withdrawal.give_up(_End.VOID)
+
+    def _is_to_be_kept(self, chunk_id: ChunkId, withdrawal: _Withdrawal, is_held_elsewhere: bool) -> bool:
+        """Whether the withdrawal came to nothing; STORED then says that the copy stays."""
+        if withdrawal.given_up is _End.VOID:
+            return True
+        if withdrawal.given_up is _End.RIVAL or not is_held_elsewhere:
+            self._speaker.stored(chunk_id)
+            return True
+        return False
 
     async def _drop(self, chunk_id: ChunkId) -> bool:
         is_dropped: bool = await self._store_lane.submit(self._store.delete, chunk_id)
