@@ -135,6 +135,27 @@ class TestNames:
         assert house.empty_names("class Utility: ...\ndef handle(): ...\ndef multiprocessors(): ...") == []
 
 
+class TestSpec:
+    def test_every_rule_that_is_cited_exists(self) -> None:
+        spec = (CHECKOUT / "SPEC.md").read_text(encoding="utf-8")
+        rules = set(re.findall(r"^\*\*(\d+\.\d+)\*\*", spec, re.MULTILINE))
+        dangling = [
+            f"{path.relative_to(CHECKOUT)}: {rule}"
+            for path in sources(*PACKAGES, "tests")
+            if path != Path(__file__).resolve()
+            for rule in house.cited_rules(path.read_text(encoding="utf-8"))
+            if rule not in rules
+        ]
+        assert dangling == []
+
+    def test_a_citation_of_several_rules_is_read(self) -> None:
+        assert house.cited_rules("see SPEC.md 3.1, 3.12 and 10.2. SPEC.md 4 is a section") == [
+            "3.1",
+            "3.12",
+            "10.2",
+        ]
+
+
 class TestWhatRuns:
     def test_it_is_the_checkout_and_no_copy(self, tmp_path: Path) -> None:
         program = f"for name in {PACKAGES}: print(__import__(name).__file__)"

@@ -69,6 +69,12 @@ def is_empty_name(name: str) -> bool:
     return any(word.lower() in _EMPTY_WORDS for word in _WORD.findall(name))
 
 
+def cited_rules(source: str) -> list[str]:
+    """The rules of SPEC.md that a text cites, such as 3.12."""
+    citations: list[str] = re.findall(r"SPEC\.md ((?:\d+\.\d+(?:, | and | to )?)+)", source)
+    return [rule for citation in citations for rule in re.findall(r"\d+\.\d+", citation)]
+
+
 def _imported_names(source: str) -> Iterator[tuple[int, str]]:
     """Line and full name of everything that is imported, anywhere in the source."""
     for node in ast.walk(ast.parse(source)):
