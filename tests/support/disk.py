@@ -199,18 +199,17 @@ class MemoryDisk:
     def open(
         self, path: str, *, create: bool = False, exclusive: bool = False, writable: bool = True
     ) -> MemoryFile:
+        is_new = create and not self.exists(path)
+        self.announce("create" if is_new else "open", path, is_change=is_new)
+        # Looked for only now: what a test does when it is told may be that it removes the file.
         folder, name = self._place(path)
         found = folder.entries.get(name)
-        if found is None and create:
-            self.announce("create", path)
-            found = Inode(next(self._numbers), self.changes)
-            folder.entries[name] = found
-        elif found is not None and create and exclusive:
-            raise os_error(errno.EEXIST, path)
-        else:
-            self.announce("open", path, is_change=False)
         if found is None:
-            raise os_error(errno.ENOENT, path)
+            if not create:
+                raise os_error(errno.ENOENT, path)
+            found = folder.entries[name] = Inode(next(self._numbers), self.changes)
+        elif create and exclusive:
+            raise os_error(errno.EEXIST, path)
         if isinstance(found, Directory):
             if writable:
                 raise os_error(errno.EISDIR, path)

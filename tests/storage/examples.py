@@ -1,0 +1,58 @@
+"""Chunks, fingerprints and stores that the tests of this folder are told with."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from hashlib import sha256
+
+from protocol.values import ChunkId, FileId, PeerId
+from storage.database import create_database
+from storage.disk import IDisk
+from storage.file_store import INDEX_SCHEMA, FileChunkStore
+from storage.interfaces import ChunkToStore, Fingerprint, IChunkStore
+from storage.layout import Layout
+
+CAPACITY = 10_000_000
+
+MakeStore = Callable[[], IChunkStore]
+
+
+def file_id(name: object) -> FileId:
+    """A fileId for each name."""
+    return FileId(sha256(str(name).encode()).digest())
+
+
+def chunk_id(name: object, chunk_no: int = 0) -> ChunkId:
+    """The id of a chunk of the file that is called so here."""
+    return ChunkId(file_id(name), chunk_no)
+
+
+def peers(*numbers: int) -> frozenset[PeerId]:
+    """A set of holders."""
+    return frozenset(map(PeerId, numbers))
+
+
+def a_chunk(
+    name: object = "photo",
+    chunk_no: int = 0,
+    body: bytes = b"the body",
+    *,
+    desired: int = 2,
+    holders: Iterable[int] = (1,),
+) -> ChunkToStore:
+    """A chunk to be stored, held by peer 1 unless the test says otherwise."""
+    return ChunkToStore(chunk_id(name, chunk_no), desired, body, peers(*holders))
+
+
+def a_fingerprint(size: int = 300_001, mtime_ns: int = 5) -> Fingerprint:
+    """A file as the file system describes it."""
+    return Fingerprint(size, mtime_ns, mtime_ns, 2**64 - 1, 2**64 - 2)
+
+
+def open_file_store(disk: IDisk, root: str) -> FileChunkStore:
+    """The store in a folder, made if it isn't there."""
+    layout = Layout(root)
+    disk.make_directory(root)
+    if not disk.exists(layout.index):
+        create_database(disk, layout.index, INDEX_SCHEMA)
+    return FileChunkStore.open(disk=disk, layout=layout)

@@ -1,0 +1,296 @@
+"""What every chunk store does. A fake that passes this may stand for the real one."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from zope.interface.verify import verifyObject
+
+from protocol.digest import Digest
+from protocol.values import ChunkId, PeerId
+from storage.interfaces import (
+    ChunkToStore,
+    HeldChunk,
+    HolderChange,
+    HolderNote,
+    IChunkStore,
+    PutOutcome,
+    ReadOutcome,
+)
+from storage.layout import body_name
+from storage.memory_store import MemoryChunkStore
+from tests.storage.examples import CAPACITY, a_chunk, chunk_id, file_id, open_file_store, peers
+from tests.support.disk import MemoryDisk
+
+FULL = bytes(range(256)) * 250
+
+
+def described(store: IChunkStore, which: ChunkId) -> HeldChunk:
+    held = store.describe([which])[0]
+    assert held is not None
+    return held
+
+
+def page_ids(store: IChunkStore) -> list[ChunkId]:
+    return [held.chunk_id for held in store.page(None, 1000)]
+
+
+def test_it_keeps_the_contract(store: IChunkStore) -> None:
+    assert verifyObject(IChunkStore, store)
+
+
+class TestPutAndGet:
+    def test_a_stored_chunk_is_read_as_it_was(self, store: IChunkStore) -> None:
+        assert len(FULL) == 64_000
+        assert store.put([a_chunk(body=FULL)]) == [PutOutcome.STORED]
+        assert store.get([chunk_id("photo")]) == [ReadOutcome(FULL)]
+
+    def test_an_empty_body_is_a_body(self, store: IChunkStore) -> None:
+        """SPEC.md 3.22."""
+        store.put([a_chunk(body=b"")])
+        assert store.get([chunk_id("photo")]) == [ReadOutcome(b"")]
+
+    def test_a_chunk_that_is_not_held_reads_as_nothing_and_not_as_damage(self, store: IChunkStore) -> None:
+        assert store.get([chunk_id("photo")]) == [ReadOutcome(None, is_damaged=False)]
+
+    def test_results_come_in_the_order_of_the_items(self, store: IChunkStore) -> None:
+        chunks = [a_chunk(name, no, f"{name} {no}".encode()) for name in "cab" for no in (2, 0, 1)]
+        assert store.put(chunks) == [PutOutcome.STORED] * 9
+        asked = [chunk.chunk_id for chunk in chunks] + [chunk_id("unknown")]
+        assert [outcome.body for outcome in store.get(asked)] == [chunk.body for chunk in chunks] + [None]
+
+    def test_nothing_at_all_may_be_asked_for(self, store: IChunkStore) -> None:
+        calls = (store.put, store.get, store.describe, store.delete, store.delete_files, store.note_holders)
+        assert [call([]) for call in calls] == [[]] * 6
+
+    def test_what_is_known_of_a_chunk_is_what_it_was_stored_with(self, store: IChunkStore) -> None:
+        store.put([a_chunk(body=b"abc", desired=3, holders=(7, 2**64 - 1))])
+        held = described(store, chunk_id("photo"))
+        assert held == HeldChunk(chunk_id("photo"), 3, 3, Digest.of(b"abc"), peers(7, 2**64 - 1))
+        assert held.perceived == 2
+        assert store.describe([chunk_id("other")]) == [None]
+
+
+class TestAChunkThatIsHeld:
+    def test_it_is_held_and_not_stored_again(self, store: IChunkStore) -> None:
+        store.put([a_chunk()])
+        assert store.put([a_chunk()]) == [PutOutcome.HELD]
+        assert store.usage().chunks == 1
+
+    def test_another_body_for_it_is_a_conflict_and_changes_nothing(self, store: IChunkStore) -> None:
+        """SPEC.md 3.17."""
+        store.put([a_chunk(body=b"one", desired=1, holders=(1,))])
+        assert store.put([a_chunk(body=b"two", desired=9, holders=(2,))]) == [PutOutcome.CONFLICT]
+        assert store.get([chunk_id("photo")]) == [ReadOutcome(b"one")]
+        assert described(store, chunk_id("photo")).desired == 1
+        assert described(store, chunk_id("photo")).holders == peers(1)
+
+    def test_its_desired_degree_rises_and_never_falls(self, store: IChunkStore) -> None:
+        """SPEC.md 3.18."""
+        for asked, kept in ((2, 2), (4, 4), (1, 4)):
+            store.put([a_chunk(desired=asked)])
+            assert described(store, chunk_id("photo")).desired == kept
+
+    def test_new_holders_are_added_to_those_known(self, store: IChunkStore) -> None:
+        store.put([a_chunk(holders=(1, 2))])
+        store.put([a_chunk(holders=(2, 3))])
+        assert described(store, chunk_id("photo")).holders == peers(1, 2, 3)
+
+    def test_within_a_batch_it_is_stored_once(self, store: IChunkStore) -> None:
+        batch = [
+            a_chunk(body=b"one", desired=1, holders=(1,)),
+            a_chunk("other"),
+            a_chunk(body=b"two"),
+            a_chunk(body=b"one", desired=3, holders=(2,)),
+        ]
+        assert store.put(batch) == [
+            PutOutcome.STORED,
+            PutOutcome.STORED,
+            PutOutcome.CONFLICT,
+            PutOutcome.HELD,
+        ]
+        held = described(store, chunk_id("photo"))
+        assert (held.desired, held.holders) == (3, peers(1, 2))
+        assert store.usage().chunks == 2
+
+
+class TestCapacity:
+    def test_640_kbyte_hold_ten_full_chunks_and_not_eleven(self, store: IChunkStore) -> None:
+        """SPEC.md 7.15, 7.16: not exceeded within a batch either."""
+        store.set_capacity(640_000)
+        outcomes = store.put([a_chunk(chunk_no=no, body=FULL) for no in range(11)])
+        assert outcomes == [PutOutcome.STORED] * 10 + [PutOutcome.NO_ROOM]
+        assert store.usage().used_bytes == store.usage().capacity_bytes == 640_000
+        assert store.get([chunk_id("photo", 10)]) == [ReadOutcome(None)]
+
+    def test_an_empty_chunk_is_not_free(self, store: IChunkStore) -> None:
+        """SPEC.md 7.15."""
+        store.set_capacity(4_000)
+        assert store.put([a_chunk("a", body=b""), a_chunk("b", body=b"")]) == [
+            PutOutcome.STORED,
+            PutOutcome.NO_ROOM,
+        ]
+
+    def test_a_capacity_of_0_stores_nothing(self, store: IChunkStore) -> None:
+        """SPEC.md 7.16."""
+        store.set_capacity(0)
+        assert store.put([a_chunk(body=b"")]) == [PutOutcome.NO_ROOM]
+
+    def test_a_smaller_chunk_may_fit_where_a_larger_one_did_not(self, store: IChunkStore) -> None:
+        store.set_capacity(8_000)
+        batch = [a_chunk("a", body=b"a" * 8_001), a_chunk("b", body=b"b" * 4_001), a_chunk("c")]
+        assert store.put(batch) == [PutOutcome.NO_ROOM, PutOutcome.STORED, PutOutcome.NO_ROOM]
+
+    def test_a_lowered_capacity_drops_nothing_and_takes_nothing(self, store: IChunkStore) -> None:
+        store.put([a_chunk("a"), a_chunk("b")])
+        store.set_capacity(4_000)
+        assert store.put([a_chunk("c"), a_chunk("a")]) == [PutOutcome.NO_ROOM, PutOutcome.HELD]
+        assert store.usage().used_bytes == 8_000
+
+    def test_what_is_deleted_makes_room(self, store: IChunkStore) -> None:
+        store.set_capacity(4_000)
+        store.put([a_chunk("a")])
+        store.delete([chunk_id("a")])
+        assert store.usage().used_bytes == 0
+        assert store.put([a_chunk("b")]) == [PutOutcome.STORED]
+
+    def test_a_negative_capacity_makes_no_sense(self, store: IChunkStore) -> None:
+        with pytest.raises(ValueError, match="-1"):
+            store.set_capacity(-1)
+        assert store.usage().capacity_bytes == CAPACITY
+
+
+class TestDeletion:
+    def test_a_deleted_chunk_is_gone(self, store: IChunkStore) -> None:
+        store.put([a_chunk("a"), a_chunk("b")])
+        assert store.delete([chunk_id("a"), chunk_id("a"), chunk_id("c")]) == [True, False, False]
+        assert store.get([chunk_id("a")]) == [ReadOutcome(None)]
+        assert page_ids(store) == [chunk_id("b")]
+
+    def test_a_deleted_chunk_may_come_again_with_another_body(self, store: IChunkStore) -> None:
+        store.put([a_chunk(body=b"one")])
+        store.delete([chunk_id("photo")])
+        assert store.put([a_chunk(body=b"two")]) == [PutOutcome.STORED]
+        assert store.get([chunk_id("photo")]) == [ReadOutcome(b"two")]
+
+    def test_every_chunk_of_a_file_is_deleted_and_no_other(self, store: IChunkStore) -> None:
+        """SPEC.md 5.1."""
+        store.put([a_chunk("a", no) for no in (0, 3, 999_999)] + [a_chunk("b", 3)])
+        assert store.delete_files([file_id("a"), file_id("c"), file_id("a")]) == [3, 0, 0]
+        assert page_ids(store) == [chunk_id("b", 3)]
+        assert store.usage().used_bytes == 4_000
+
+
+class TestHolders:
+    def test_a_peer_counts_once_however_often_it_says_so(self, store: IChunkStore) -> None:
+        """SPEC.md 1: distinct peers."""
+        store.put([a_chunk(desired=2, holders=(1,))])
+        note = HolderNote(chunk_id("photo"), PeerId(2), holds=True)
+        assert store.note_holders([note, note]) == [
+            HolderChange(chunk_id("photo"), was_news=True, perceived=2, desired=2),
+            HolderChange(chunk_id("photo"), was_news=False, perceived=2, desired=2),
+        ]
+        assert store.note_holders([note]) == [HolderChange(chunk_id("photo"), False, 2, 2)]
+
+    def test_a_peer_that_dropped_its_copy_does_not_count(self, store: IChunkStore) -> None:
+        store.put([a_chunk(holders=(1, 2))])
+        gone = HolderNote(chunk_id("photo"), PeerId(2), holds=False)
+        changes = store.note_holders([gone, gone])
+        assert [change and (change.was_news, change.perceived) for change in changes] == [
+            (True, 1),
+            (False, 1),
+        ]
+        assert described(store, chunk_id("photo")).holders == peers(1)
+
+    def test_notes_about_a_chunk_that_is_not_held_are_not_kept(self, store: IChunkStore) -> None:
+        note = HolderNote(chunk_id("photo"), PeerId(2), holds=True)
+        assert store.note_holders([note]) == [None]
+        store.put([a_chunk(holders=(1,))])
+        assert described(store, chunk_id("photo")).holders == peers(1)
+
+
+class TestPages:
+    def test_pages_follow_the_order_of_the_ids_and_leave_nothing_out(self, store: IChunkStore) -> None:
+        chunks = [a_chunk(name, no) for name in "cadb" for no in (2, 10, 0)]
+        store.put(chunks)
+        pages, after = [], None
+        while page := store.page(after, 5):
+            pages.append(page)
+            after = page[-1].chunk_id
+        assert [len(page) for page in pages] == [5, 5, 2]
+        assert [held.chunk_id for page in pages for held in page] == sorted(c.chunk_id for c in chunks)
+
+    def test_a_page_may_begin_after_a_chunk_that_is_gone(self, store: IChunkStore) -> None:
+        store.put([a_chunk(chunk_no=no) for no in range(4)])
+        store.delete([chunk_id("photo", 1)])
+        assert [h.chunk_id.chunk_no for h in store.page(chunk_id("photo", 1), 9)] == [2, 3]
+
+    def test_only_those_above_their_degree_are_over_replicated(self, store: IChunkStore) -> None:
+        """SPEC.md 6: what a full peer may evict."""
+        store.put(
+            [
+                a_chunk("photo", no, desired=2, holders=range(perceived))
+                for no, perceived in enumerate((1, 2, 3, 4, 3))
+            ]
+        )
+        assert [h.chunk_id.chunk_no for h in store.over_replicated(None, 9)] == [2, 3, 4]
+        assert [h.chunk_id.chunk_no for h in store.over_replicated(chunk_id("photo", 2), 1)] == [3]
+
+    def test_a_chunk_is_over_replicated_for_as_long_as_that_is_so(self, store: IChunkStore) -> None:
+        store.put([a_chunk(desired=1, holders=(1,))])
+        store.note_holders([HolderNote(chunk_id("photo"), PeerId(2), holds=True)])
+        assert len(store.over_replicated(None, 9)) == 1
+        store.put([a_chunk(desired=2)])
+        assert store.over_replicated(None, 9) == []
+
+
+CHUNKS = st.builds(
+    lambda name, no, body, desired, holders: a_chunk(name, no, body, desired=desired, holders=holders),
+    st.sampled_from("ab"),
+    st.integers(0, 2),
+    st.sampled_from([b"", b"one", b"x" * 4_001]),
+    st.integers(1, 3),
+    st.sets(st.integers(1, 4), max_size=4),
+)
+IDS = st.builds(chunk_id, st.sampled_from("ab"), st.integers(0, 2))
+NOTES = st.builds(HolderNote, IDS, st.builds(PeerId, st.integers(1, 4)), st.booleans())
+STEPS = st.one_of(
+    st.tuples(st.just("put"), st.lists(CHUNKS, max_size=5)),
+    st.tuples(st.just("delete"), st.lists(IDS, max_size=3)),
+    st.tuples(st.just("delete_files"), st.lists(st.builds(file_id, st.sampled_from("ab")), max_size=2)),
+    st.tuples(st.just("note_holders"), st.lists(NOTES, max_size=5)),
+    st.tuples(st.just("set_capacity"), st.sampled_from([0, 8_000, 20_000, CAPACITY])),
+)
+
+
+@settings(deadline=None)
+@given(steps=st.lists(STEPS, max_size=12))
+def test_whatever_is_done_the_file_store_says_and_keeps_what_the_one_in_memory_does(
+    steps: list[tuple[str, list[ChunkToStore]]],
+) -> None:
+    # No fixture here: pytest-twisted runs a test of hypothesis with fixtures in the wrong greenlet.
+    disk = MemoryDisk()
+    store = open_file_store(disk, "/store")
+    store.set_capacity(CAPACITY)
+    model = MemoryChunkStore(capacity_bytes=CAPACITY)
+    for call, argument in steps:
+        assert getattr(store, call)(argument) == getattr(model, call)(argument)
+        assert store.page(None, 99) == model.page(None, 99)
+        assert store.over_replicated(None, 99) == model.over_replicated(None, 99)
+        ids = [held.chunk_id for held in model.page(None, 99)]
+        assert store.get(ids) == model.get(ids)
+        assert store.describe(ids) == model.describe(ids)
+        usage, expected = store.usage(), model.usage()
+        assert (usage.capacity_bytes, usage.used_bytes, usage.chunks) == (
+            expected.capacity_bytes,
+            expected.used_bytes,
+            expected.chunks,
+        )
+    store.close()
+    bodies = [
+        name
+        for folder in disk.list_directory("/store/chunks")
+        for name in disk.list_directory(f"/store/chunks/{folder}")
+    ]
+    assert sorted(bodies) == [body_name(held.chunk_id) for held in model.page(None, 99)]
