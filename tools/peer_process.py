@@ -77,7 +77,7 @@ class PeerProcess:
                 cwd=settings.folder,
                 # Ctrl-C in the terminal is for who started the peers: that stops them in its own way.
                 start_new_session=True,
-                preexec_fn=_die_with(os.getpid()),
+                preexec_fn=killed_with(os.getpid()),
             )
         return cls(settings, process)
 
@@ -124,8 +124,8 @@ def end_all(processes: Sequence[PeerProcess], *, seconds: float) -> None:
         process.end(deadline - time.monotonic())
 
 
-def _die_with(parent: int) -> Callable[[], None]:
-    """What a new process has to do so that it is killed when `parent` ends, however that ends."""
+def killed_with(parent: int) -> Callable[[], None]:
+    """What a new process has to do at once so that it is killed when `parent` ends, however that ends."""
     # Loaded here: between fork and exec only what is already there is safe to use.
     libc = ctypes.CDLL(None, use_errno=True)
 
