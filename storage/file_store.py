@@ -7,7 +7,7 @@ a body without a row, which the next start removes (SPEC.md 9.8).
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import ExitStack
 from typing import Final
 
@@ -95,19 +95,7 @@ class FileChunkStore:
 
     def put(self, chunks: Sequence[ChunkToStore]) -> list[PutOutcome]:
         """See IChunkStore."""
-        places: dict[ChunkId, int] = {}
-        for place, chunk in enumerate(chunks):
-            places.setdefault(chunk.chunk_id, place)
-        if len(places) == len(chunks):
-            return self._put_distinct(chunks)
-        # What is said of a repetition depends on what became of the first.
-        firsts = set(places.values())
-        outcomes = dict(
-            zip(places.values(), self._put_distinct([chunks[i] for i in places.values()]), strict=True)
-        )
-        repeats = [place for place in range(len(chunks)) if place not in firsts]
-        outcomes.update(zip(repeats, self.put([chunks[i] for i in repeats]), strict=True))
-        return [outcomes[place] for place in range(len(chunks))]
+        return [outcome for run in _without_repeats(chunks) for outcome in self._put_distinct(run)]
 
     def get(self, chunk_ids: Sequence[ChunkId]) -> list[ReadOutcome]:
         """See IChunkStore."""
@@ -272,6 +260,19 @@ class FileChunkStore:
         self._chunks -= len(chunks)
         self._used_bytes -= sum(held.charged_bytes for held in chunks)
         self._bodies.remove(held.chunk_id for held in chunks)
+
+
+def _without_repeats(chunks: Sequence[ChunkToStore]) -> Iterator[Sequence[ChunkToStore]]:
+    """The batch, cut where a chunk comes again: what is said of it depends on what became of the first."""
+    start = 0
+    seen: set[ChunkId] = set()
+    for place, chunk in enumerate(chunks):
+        if chunk.chunk_id in seen:
+            yield chunks[start:place]
+            start = place
+            seen.clear()
+        seen.add(chunk.chunk_id)
+    yield chunks[start:]
 
 
 def _held_in(index: Database, folder: str) -> set[ChunkId]:
