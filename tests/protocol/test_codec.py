@@ -86,6 +86,19 @@ def test_further_header_lines_are_passed_over(message: Message, lines: list[str]
     assert parse(header + further + end + body) == message
 
 
+@pytest.mark.parametrize("position", range(6))
+@pytest.mark.parametrize("other", [b"\t", b"\x0b", b"\x0c", b"\xa0", b"\0", b"\r", b"\n", b","])
+def test_nothing_but_spaces_separates_fields(position: int, other: bytes) -> None:
+    """SPEC.md 2.2, at each of the six gaps by itself."""
+    header, end, body = serialize(PutChunk(VERSION_1_0, PeerId(7), FILE_ID, 0, 1, b"x")).partition(
+        b"\r\n\r\n"
+    )
+    fields = header.split(b" ")
+    datagram = b" ".join(fields[: position + 1]) + other + b" ".join(fields[position + 1 :]) + end + body
+    with pytest.raises(ProtocolError):
+        parse(datagram)
+
+
 @pytest.mark.parametrize(
     ("start", "filling", "end"),
     [

@@ -36,8 +36,8 @@ def test_only_copies_beyond_the_desired_degree_go() -> None:
 
 def test_the_most_superfluous_go_first_and_the_larger_of_these() -> None:
     """SPEC.md 6.14: those that exceed it most first."""
-    by_one, by_three = held(0, desired=2, perceived=3), held(1, desired=2, perceived=5)
-    small = held(2, desired=1, perceived=2, charged_bytes=4_000)
+    by_one, by_three = held(2, desired=2, perceived=3), held(1, desired=2, perceived=5)
+    small = held(0, desired=1, perceived=2, charged_bytes=4_000)
     assert choose([small, by_one, by_three], 10**9) == [by_three, by_one, small]
 
 

@@ -27,7 +27,7 @@ class TestFileId:
             FileId(bytes(length))
 
     @pytest.mark.parametrize(
-        "text", ["", HEX[:-1], HEX + "0", HEX[:-1] + "g", HEX[:-2] + " 1", " ".join(HEX)]
+        "text", ["", HEX[:-1], HEX + "0", HEX[:-1] + "g", HEX[:-2] + " 1", "1a 2b " * 16]
     )
     def test_it_is_read_from_64_digits_and_nothing_else(self, text: str) -> None:
         """SPEC.md 2.5."""
