@@ -11,11 +11,14 @@ from twisted.logger import Logger
 from peer.config import GroupAddress, Groups
 from peer.metrics import Counters
 from peer.network import IGroupNetwork, SourceAddress
+from peer.rare_log import RareLog
 from protocol.codec import parse, serialize
 from protocol.errors import ProtocolError
-from protocol.limits import DROP_LOG_SPACING, MAX_DROP_LOG_ENTRIES
 from protocol.messages import Chunk, Message, PutChunk
 from protocol.values import Edition, PeerId
+
+Receive = Callable[[Message], None]
+"""Takes a message of another peer. What it raises is logged, and stops nothing."""
 
 
 class Channel:
@@ -37,15 +40,17 @@ class Channel:
         self._groups = groups
         self._peer_id = peer_id
         self._edition = edition
-        self._clock = clock
         self._counters = counters
-        self._told_at: dict[tuple[str, str], float] = {}
+        self._about_others = RareLog(clock=clock)
+        # Apart, so that others can't use up what may be said about ourselves.
+        self._about_ourselves = RareLog(clock=clock)
         self._is_stopped = False
 
-    def start(self, receive: Callable[[Message], None]) -> None:
-        """Join the groups, and have every message of another peer given to *receive*."""
+    def start(self, receive: Receive) -> None:
+        """Join the groups, and have every message of another peer given to *receive*. Raises NetworkUnusable."""
+        # Groups of one address and port are one group, whatever they are called.
         for group in dict.fromkeys((self._groups.mc, self._groups.mdb, self._groups.mdr)):
-            self._network.join(group, partial(self._datagram_came, receive))
+            self._network.join(group, partial(self._take_datagram, receive))
 
     def stop(self) -> None:
         """Hear and say nothing more."""
@@ -56,7 +61,7 @@ class Channel:
         if self._is_stopped:
             return
         datagram = serialize(message, self._edition)
-        self._counters.note_sent(type(message).__name__, len(datagram))
+        self._counters.note_sent(message.message_type, len(datagram))
         self._network.send(self._group_of(message), datagram)
 
     def _group_of(self, message: Message) -> GroupAddress:
@@ -66,39 +71,47 @@ class Channel:
             return self._groups.mdr
         return self._groups.mc
 
-    def _datagram_came(
-        self, receive: Callable[[Message], None], datagram: bytes, source: SourceAddress
-    ) -> None:
-        if self._is_stopped or source == self._network.own_address:
+    def _take_datagram(self, receive: Receive, datagram: bytes, source: SourceAddress) -> None:
+        if self._is_stopped:
+            return
+        if source == self._network.own_address:
+            self._counters.count("own_echo")
             return
         try:
             message = parse(datagram)
         except ProtocolError as error:
-            self._counters.note_dropped(error.reason)
-            self._tell(source, error.reason.name, f"dropped a datagram: {error}")
+            self._note_drop(error, source)
             return
-        self._counters.note_received(type(message).__name__, len(datagram))
+        self._counters.note_received(message.message_type, len(datagram))
         if message.sender_id == self._peer_id:
-            self._counters.count("own_id_used_by_others")
-            self._tell(
-                source,
-                "own id",
-                f"another peer uses our id {self._peer_id}: give one of the two another --id",
-            )
+            self._note_own_id(message, source)
         try:
             receive(message)
         except Exception:
-            # No message may stop the listener, whatever it does to who answers it.
-            self._log.failure("a {type} could not be answered", type=type(message).__name__)
+            self._counters.count("receiver_failed")
+            # Whatever a message does to who answers it, the next one is heard.
+            if self._about_ourselves.is_due(message.message_type):
+                self._log.failure("a {type} could not be answered", type=message.message_type)
 
-    def _tell(self, source: SourceAddress, what: str, sentence: str) -> None:
-        """Log, at most once a minute for each source and reason."""
-        now = self._clock.seconds()
-        key = (source[0], what)
-        if now - self._told_at.get(key, float("-inf")) < DROP_LOG_SPACING:
-            return
-        self._told_at.pop(key, None)
-        self._told_at[key] = now
-        if len(self._told_at) > MAX_DROP_LOG_ENTRIES:
-            del self._told_at[next(iter(self._told_at))]
-        self._log.warn("{source}: {sentence}", source=source[0], sentence=sentence)
+    def _note_drop(self, error: ProtocolError, source: SourceAddress) -> None:
+        self._counters.note_dropped(error.reason)
+        # By address only: some programs send each datagram from another port.
+        if self._about_others.is_due("drop", source[0], error.reason):
+            self._log.warn("a datagram from {source} was dropped: {error}", source=_text(source), error=error)
+
+    def _note_own_id(self, message: Message, source: SourceAddress) -> None:
+        """Say loudly that somebody else uses our id, and no more: an id is a claim (SPEC.md 2.12)."""
+        self._counters.count("own_id_used_by_others")
+        if self._about_others.is_due("own id", source[0]):
+            self._log.error(
+                "{source} sends a {type} with our id {peer_id}: if another peer has that id, the two lose each "
+                "other's copies, so give one of them another --id",
+                source=_text(source),
+                type=message.message_type,
+                peer_id=self._peer_id,
+            )
+
+
+def _text(source: SourceAddress) -> str:
+    host, port = source
+    return f"{host}:{port}"

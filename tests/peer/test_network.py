@@ -1,0 +1,204 @@
+"""Multicast over real sockets, on the loopback interface with TTL 0 and groups that nobody else has."""
+
+from __future__ import annotations
+
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from random import SystemRandom
+from typing import Any, cast
+
+import pytest
+from attrs import define, field
+from twisted.internet import reactor
+from twisted.internet.interfaces import IReactorFDSet, IReactorTime
+from twisted.internet.task import deferLater
+from twisted.logger import ILogObserver, LogEvent, LogLevel, formatEvent, globalLogPublisher
+from twisted.python.failure import Failure
+
+from peer.config import GroupAddress
+from peer.network import NetworkUnusable, UdpNetwork
+from tests.peer.network_contract import NETWORK_CONTRACT, Ear, Story
+from tests.support.in_reactor import in_reactor
+
+LOOPBACK = "127.0.0.1"
+
+
+def _free_port() -> int:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        probe.bind((LOOPBACK, 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def _drawn_groups() -> list[GroupAddress]:
+    draw = SystemRandom().randrange
+    host, first, second = f"239.255.{draw(256)}.{{}}", _free_port(), _free_port()
+    return [
+        GroupAddress(host.format(1), first),
+        GroupAddress(host.format(2), first),
+        GroupAddress(host.format(3), second),
+    ]
+
+
+@define
+class Loopback:
+    """Real sockets of this computer alone."""
+
+    clock: IReactorTime = field(factory=lambda: IReactorTime(reactor))
+    groups: list[GroupAddress] = field(factory=_drawn_groups)
+    opened: list[UdpNetwork] = field(factory=list)
+
+    def open(self, interface: str = LOOPBACK, receive_buffer_bytes: int = 1_000_000) -> UdpNetwork:
+        network = UdpNetwork(reactor, interface=interface, ttl=0, receive_buffer_bytes=receive_buffer_bytes)
+        self.opened.append(network)
+        return network
+
+    async def settle(self) -> None:
+        # On the loopback interface a datagram is in the receivers' buffers when sendto returns: what was sent
+        # is read in the next turns.
+        for _turn in range(3):
+            await deferLater(self.clock, 0.0)
+
+    async def close(self) -> None:
+        for network in self.opened:
+            await network.close()
+
+
+@pytest.fixture
+def logged() -> Iterator[list[LogEvent]]:
+    events: list[LogEvent] = []
+    observer = cast(ILogObserver, events.append)
+    globalLogPublisher.addObserver(observer)
+    yield events
+    globalLogPublisher.removeObserver(observer)
+
+
+def _readers() -> list[Any]:
+    return list(IReactorFDSet(reactor).getReaders())
+
+
+def _texts(events: list[LogEvent], namespace: str = "peer.network") -> list[str]:
+    return [formatEvent(event) for event in events if str(event.get("log_namespace")).startswith(namespace)]
+
+
+@pytest.mark.parametrize("story", NETWORK_CONTRACT, ids=lambda story: story.__name__)
+@in_reactor
+async def test_real_sockets_keep_the_contract_and_leave_nothing_open(story: Story) -> None:
+    readers_before = set(_readers())
+    world = Loopback()
+    try:
+        await story(world)
+    finally:
+        await world.close()
+    assert set(_readers()) == readers_before
+
+
+@in_reactor
+async def test_the_largest_receive_buffer_that_is_allowed_is_granted_and_told(logged: list[LogEvent]) -> None:
+    """SPEC.md 2.13."""
+    world = Loopback()
+    modest, greedy = world.open(receive_buffer_bytes=300_000), world.open(receive_buffer_bytes=2**30)
+    modest.join(world.groups[0], Ear(world.clock))
+    greedy.join(world.groups[0], Ear(world.clock))
+    await world.close()
+
+    assert modest.receive_buffer_bytes >= 300_000
+    assert greedy.receive_buffer_bytes > modest.receive_buffer_bytes
+    told = _texts(logged)
+    assert f"{modest.receive_buffer_bytes} bytes" in told[0]
+    assert f"{greedy.receive_buffer_bytes} bytes" in told[1]
+    if greedy.receive_buffer_bytes < 2**30:
+        assert "net.core.rmem_max" in told[1]
+
+
+@in_reactor
+async def test_what_the_system_refuses_to_send_is_counted_and_told_once(logged: list[LogEvent]) -> None:
+    world = Loopback()
+    network = world.open()
+    nowhere = GroupAddress(world.groups[0].host, 0)
+    for _attempt in range(5):
+        network.send(nowhere, b"lost")
+    network.join(world.groups[0], ear := Ear(world.clock))
+    network.send(world.groups[0], b"not lost")
+    await ear.has_heard(1)
+    await world.close()
+
+    assert network.failed_sends == 5
+    assert [text for text in _texts(logged) if "could not be sent" in text] == [
+        f"a datagram to {nowhere} could not be sent (Invalid argument); it is number 1 since the start"
+    ]
+
+
+@in_reactor
+async def test_a_listener_that_is_lost_is_reported(logged: list[LogEvent]) -> None:
+    world = Loopback()
+    group = world.groups[0]
+    world.open().join(group, Ear(world.clock))
+    [port] = [reader for reader in _readers() if getattr(reader, "interface", None) == group.host]
+    # What a reactor does with a socket when reading it fails in a way that Twisted doesn't know.
+    IReactorFDSet(reactor).removeReader(port)
+    port.connectionLost(Failure(OSError("the disk of the network is full")))
+    await world.close()
+
+    assert f"the socket of {group} was lost: restart the peer" in _texts(logged)
+
+
+@in_reactor
+async def test_closing_is_not_reported_as_a_loss(logged: list[LogEvent]) -> None:
+    world = Loopback()
+    world.open().join(world.groups[0], Ear(world.clock))
+    await world.close()
+    assert not [event for event in logged if event.get("log_level") is LogLevel.critical]
+
+
+@pytest.mark.parametrize("interface", ["192.0.2.77", "0.0.0.0", "239.1.2.3", "eth0", ""])
+def test_an_interface_that_is_not_there_is_one_clear_sentence(interface: str) -> None:
+    readers_before = set(_readers())
+    with pytest.raises(NetworkUnusable, match="give --interface the IPv4 address") as caught:
+        Loopback().open(interface=interface)
+    assert "\n" not in str(caught.value)
+    assert set(_readers()) == readers_before
+
+
+@in_reactor
+async def test_a_port_that_another_program_keeps_for_itself_is_one_clear_sentence() -> None:
+    world = Loopback()
+    group = world.groups[0]
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as selfish:
+        selfish.bind((group.host, group.port))
+        with pytest.raises(
+            NetworkUnusable, match=r"Address already in use\): choose another group"
+        ) as caught:
+            world.open().join(group, Ear(world.clock))
+    await world.close()
+    assert str(group) in str(caught.value)
+
+
+def test_without_a_route_the_user_is_asked_for_an_interface() -> None:
+    """In a network namespace of its own, which has no route at all and is gone with the process."""
+    attempt = (
+        "from twisted.internet import reactor; from peer.network import UdpNetwork\n"
+        "UdpNetwork(reactor, interface=None, ttl=0, receive_buffer_bytes=1000)"
+    )
+    made = subprocess.run(
+        ["unshare", "--map-root-user", "--net", sys.executable, "-c", attempt],
+        capture_output=True, text=True, check=False, timeout=60,
+    )  # fmt: skip
+    if "NetworkUnusable" not in made.stderr and "unshare" in made.stderr:
+        pytest.skip(f"network namespaces can't be made here: {made.stderr.strip()}")
+    assert "no route to multicast groups (Network is unreachable): give --interface" in made.stderr
+
+
+@in_reactor
+async def test_without_an_interface_the_usual_one_is_taken() -> None:
+    """No group is joined here: that would be said on the network. The address is ours, since it can be bound."""
+    try:
+        network = UdpNetwork(reactor, interface=None, ttl=0, receive_buffer_bytes=1_000)
+    except NetworkUnusable:
+        pytest.skip("this computer has no route to multicast groups")
+    host, port = network.own_address
+    await network.close()
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        probe.bind((host, port))
