@@ -18,12 +18,13 @@ from peer.config import PeerConfig
 from peer.delete import DeadFiles, DeleteResponder
 from peer.holders import HolderKnowledge, Ledgers
 from peer.home import Home
+from peer.known_chunks import KnownChunks
 from peer.metrics import Counters
 from peer.network import IGroupNetwork
 from peer.operations import Operations
 from peer.outbox import Outbox
 from peer.reclaim import SpaceReclaim
-from peer.repair import KnownChunk, RemovedResponder
+from peer.repair import RemovedResponder
 from peer.restore import ChunkRestores
 from peer.restore_responder import GetChunkResponder
 from peer.router import Router
@@ -73,7 +74,6 @@ class Peer:
         store, catalog = storage.store, storage.catalog
         self._lanes = [Lane(doors.executor, name) for name in ("store", "read", "catalog", "files")]
         store_lane, read_lane, catalog_lane, file_lane = self._lanes
-        self._store_lane, self._read_lane = store_lane, read_lane
 
         self._channel = Channel(
             network=doors.network,
@@ -129,13 +129,20 @@ class Peer:
             on_dropped=[self._answers.forget_chunk],
             clock=clock,
         )
+        known_chunks = KnownChunks(
+            home=self._home,
+            store=store,
+            store_lane=store_lane,
+            read_lane=read_lane,
+            drop_damaged=self._drop_damaged,
+        )
         self._putchunks_heard = RecentPutChunks()
         self._repairs = RemovedResponder(
             peer_id=self.peer_id,
             is_ours=self._home.is_ours,
             holders=self._holders,
             backups=self._backups,
-            find_chunk=self._find_chunk,
+            known_chunks=known_chunks,
             putchunks_heard=self._putchunks_heard,
             confirm=self._answers.answer,
             is_withdrawing=self._withdrawals.is_withdrawing,
@@ -146,8 +153,7 @@ class Peer:
             store=store,
             store_lane=store_lane,
             withdrawals=self._withdrawals,
-            backups=self._backups,
-            find_chunk=self._find_chunk,
+            place_elsewhere=self._repairs.place_elsewhere,
             last_copy_grace=config.last_copy_grace,
             clock=clock,
         )
@@ -249,43 +255,6 @@ class Peer:
             or file_id in self._dead_files
             or self._delete_responder.is_refused(file_id)
         )
-
-    async def _find_chunk(self, chunk_id: ChunkId) -> KnownChunk | None:
-        """The chunk as this peer can send it: from the original if the file is its own, else from its copy."""
-        if self._home.is_ours(chunk_id.file_id):
-            found = await self._home.find(chunk_id)
-            if found is None:
-                return None
-            version, chunk = found
-            if chunk.digest is None:
-                return None
-            digest = chunk.digest
-            return KnownChunk(
-                chunk_id=chunk_id,
-                desired=version.desired,
-                holders=chunk.holders,
-                read=lambda: self._home.read_again(version, chunk_id.chunk_no, digest),
-                is_ours=True,
-            )
-        held = await self._store_lane.submit(self._storage.store.describe, chunk_id)
-        if held is None:
-            return None
-        return KnownChunk(
-            chunk_id=chunk_id,
-            desired=held.desired,
-            holders=held.holders,
-            read=lambda: self._read_copy(chunk_id),
-            is_ours=False,
-        )
-
-    async def _read_copy(self, chunk_id: ChunkId) -> bytes:
-        outcome = await self._read_lane.submit(self._storage.store.get, chunk_id)
-        if outcome.is_damaged:
-            self._drop_damaged(chunk_id)
-        if outcome.body is None:
-            raise KeyError(chunk_id)
-        body: bytes = outcome.body
-        return body
 
     def _drop_damaged(self, chunk_id: ChunkId) -> None:
         """A copy's bytes are not what they were: it is no copy any more, and the group is to know."""

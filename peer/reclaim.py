@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Coroutine
+from typing import Any
 
 from attrs import define
 from twisted.internet.defer import CancelledError, Deferred, DeferredList
@@ -10,9 +11,7 @@ from twisted.internet.interfaces import IReactorTime
 from twisted.internet.task import deferLater
 from twisted.logger import Logger
 
-from peer.backup import ChunkBackups, ChunkToBackUp
 from peer.blocking import Lane
-from peer.repair import FindChunk
 from peer.waiting import Turnstile
 from peer.withdrawal import Withdrawals
 from protocol import eviction
@@ -49,16 +48,14 @@ class SpaceReclaim:
         store: IChunkStore,
         store_lane: Lane,
         withdrawals: Withdrawals,
-        backups: ChunkBackups,
-        find_chunk: FindChunk,
+        place_elsewhere: Callable[[ChunkId], Coroutine[Deferred[Any], Any, int]],
         last_copy_grace: float,
         clock: IReactorTime,
     ) -> None:
         self._store = store
         self._store_lane = store_lane
         self._withdrawals = withdrawals
-        self._backups = backups
-        self._find_chunk = find_chunk
+        self._place_elsewhere = place_elsewhere
         self._last_copy_grace = last_copy_grace
         self._clock = clock
         self._turn = Turnstile(Window(1))
@@ -190,7 +187,7 @@ class SpaceReclaim:
         if is_surplus and await self._withdrawals.offer(held.chunk_id, held.desired):
             return True
         if await self._withdrawals.after(
-            held.chunk_id, lambda: Deferred.fromCoroutine(self._place(held.chunk_id)), threshold=1
+            held.chunk_id, lambda: Deferred.fromCoroutine(self._place_elsewhere(held.chunk_id)), threshold=1
         ):
             return True
         if drops_last_copies and await self._withdrawals.drop(held.chunk_id):
@@ -200,16 +197,3 @@ class SpaceReclaim:
             )
             return True
         return False
-
-    async def _place(self, chunk_id: ChunkId) -> int:
-        """Run a chunk backup that counts only other peers: how many hold the chunk."""
-        chunk = await self._find_chunk(chunk_id)
-        if chunk is None:
-            return 0
-        await self._backups.turn(chunk_id)
-        run = self._backups.start(ChunkToBackUp(chunk_id=chunk_id, desired=chunk.desired, read=chunk.read))
-        try:
-            await run.done
-        finally:
-            run.close()
-        return run.replication.perceived

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from random import Random
 
-from attrs import frozen
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.interfaces import IReactorTime
 from twisted.internet.task import deferLater
@@ -13,27 +12,12 @@ from twisted.logger import Logger
 
 from peer.backup import ChunkBackups, ChunkToBackUp
 from peer.holders import HolderKnowledge
+from peer.known_chunks import KnownChunks
 from protocol.limits import MAX_REPAIRS_DUE
 from protocol.messages import Removed
 from protocol.suppression import RecentPutChunks
 from protocol.timing import LOOK_AGAIN_SPACING, response_delay
 from protocol.values import ChunkId, FileId, PeerId
-
-
-@frozen(kw_only=True, eq=False)
-class KnownChunk:
-    """A chunk that this peer can send: it holds it, or has the file that it is of."""
-
-    chunk_id: ChunkId
-    desired: int
-    holders: frozenset[PeerId]
-    read: Callable[[], Awaitable[bytes]]
-    is_ours: bool
-    """Of this peer's own file: read from the original."""
-
-
-FindChunk = Callable[[ChunkId], Awaitable[KnownChunk | None]]
-"""Looks a chunk up, among the copies held and among this peer's own files."""
 
 
 class RemovedResponder:
@@ -51,7 +35,7 @@ class RemovedResponder:
         is_ours: Callable[[FileId], bool],
         holders: HolderKnowledge,
         backups: ChunkBackups,
-        find_chunk: FindChunk,
+        known_chunks: KnownChunks,
         putchunks_heard: RecentPutChunks,
         confirm: Callable[[ChunkId], None],
         is_withdrawing: Callable[[ChunkId], bool],
@@ -62,7 +46,7 @@ class RemovedResponder:
         self._is_ours = is_ours
         self._holders = holders
         self._backups = backups
-        self._find_chunk = find_chunk
+        self._known_chunks = known_chunks
         self._putchunks_heard = putchunks_heard
         self._confirm = confirm
         self._is_withdrawing = is_withdrawing
@@ -131,12 +115,25 @@ class RemovedResponder:
         self.repair(chunk_id, is_fresh_look=True)
         return True
 
+    async def place_elsewhere(self, chunk_id: ChunkId) -> int:
+        """Run a chunk backup that counts only other peers: how many of them hold the chunk."""
+        chunk = await self._known_chunks.find(chunk_id)
+        if chunk is None:
+            return 0
+        await self._backups.turn(chunk_id)
+        run = self._backups.start(ChunkToBackUp(chunk_id=chunk_id, desired=chunk.desired, read=chunk.read))
+        try:
+            await run.done
+        finally:
+            run.close()
+        return run.replication.perceived
+
     async def _repair(self, chunk_id: ChunkId, is_fresh_look: bool) -> None:
         since = self._clock.seconds()
         await deferLater(self._clock, response_delay(self._random))
         if self._is_needless(chunk_id, since):
             return
-        chunk = await self._find_chunk(chunk_id)
+        chunk = await self._known_chunks.find(chunk_id)
         if chunk is None:
             return
         own_copy = frozenset() if chunk.is_ours else frozenset({self._peer_id})
