@@ -114,7 +114,7 @@ class Database:
             self._load(content)
 
     def content(self) -> bytes:
-        return self._anchor.serialize() or b""
+        return _content(self._anchor)
 
     def close_all(self) -> bytes:
         for connection in tuple(self.connections):
@@ -174,8 +174,14 @@ class Connection(sqlite3.Connection):
             raise as_sqlite_says(error) from error
         cursor = commit()
         if super().execute("PRAGMA synchronous").fetchone()[0] >= 2:
-            self.inode.synced = self.serialize()
+            self.inode.synced = _content(self)
         return cursor
+
+
+def _content(connection: sqlite3.Connection) -> bytes:
+    # SQLite has no serial form for a database that nothing was written to yet.
+    is_empty = not connection.execute("PRAGMA page_count").fetchone()[0]
+    return b"" if is_empty else connection.serialize()
 
 
 def as_sqlite_says(error: OSError) -> sqlite3.OperationalError:
