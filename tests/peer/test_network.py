@@ -114,6 +114,21 @@ async def test_the_largest_receive_buffer_that_is_allowed_is_granted_and_told(lo
 
 
 @in_reactor
+async def test_what_is_sent_goes_as_far_as_it_was_told_and_to_this_computer_too() -> None:
+    """SPEC.md 2.10, 2.14. Read from the socket: on the loopback interface everything comes back anyhow."""
+    world = Loopback()
+    host, port_number = world.open().own_address
+    [port] = [reader for reader in _readers() if getattr(reader, "_realPortNumber", None) == port_number]
+    handle: socket.socket = port.getHandle()
+    options = [socket.IP_MULTICAST_TTL, socket.IP_MULTICAST_LOOP, socket.IP_MULTICAST_IF]
+    ttl, is_looped, interface = (handle.getsockopt(socket.IPPROTO_IP, option) for option in options)
+    await world.close()
+
+    assert (ttl, is_looped) == (0, 1)
+    assert interface == int.from_bytes(socket.inet_aton(host), sys.byteorder)
+
+
+@in_reactor
 async def test_what_the_system_refuses_to_send_is_counted_and_told_once(logged: list[LogEvent]) -> None:
     world = Loopback()
     network = world.open()
