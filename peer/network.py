@@ -7,7 +7,9 @@ from collections.abc import Callable
 from ipaddress import AddressValueError, IPv4Address
 from typing import Any, Final
 
+from twisted.internet import udp
 from twisted.internet.defer import Deferred, DeferredList, maybeDeferred
+from twisted.internet.interfaces import IReactorTime
 from twisted.internet.protocol import DatagramProtocol
 from twisted.logger import Logger
 from zope.interface import Attribute, Interface, implementer
@@ -25,6 +27,11 @@ Receive = Callable[[bytes, SourceAddress], None]
 SEND_BUFFER_BYTES: Final = 8 * 1024 * 1024
 """Asked for the sending socket: a hundred chunks. The usual default refuses the fourth chunk of a burst on a
 network that is slower than the sender; more would only keep chunks waiting that nobody awaits any longer."""
+
+DATAGRAMS_A_TURN: Final = 64
+"""Datagrams read from one socket before the reactor looks after everything else, some milliseconds of work.
+Twisted counts bytes: five chunks, by which a burst is read more slowly than it comes, or any number of empty
+datagrams, a flood of which would never let it go."""
 
 # Linux, from its headers: the module socket doesn't name them.
 _SO_SNDBUFFORCE: Final = 32
@@ -68,19 +75,40 @@ class _Listener(DatagramProtocol):
     noisy = False
     _log = Logger()
 
-    def __init__(self, name: str, receive: Receive | None) -> None:
+    transport: udp.Port | None
+
+    def __init__(self, name: str, receive: Receive | None, *, clock: IReactorTime) -> None:
         self._name = name
         self._receive = receive
+        self._clock = clock
+        self._datagrams = 0
         self.is_closing = False
 
+    def startProtocol(self) -> None:
+        self._begin_turn()
+
     def datagramReceived(self, datagram: bytes, addr: SourceAddress) -> None:
-        # The sending socket hears what is sent to its own address: nothing of this protocol is.
-        if self._receive is not None:
+        self._datagrams += 1
+        if self._datagrams % DATAGRAMS_A_TURN == 0:
+            self._end_turn()
+        # The sending socket hears what is sent to its own address: nothing of this protocol is. And Twisted
+        # reads to the end of its turn even from a socket that has just been closed.
+        if self._receive is not None and not self.is_closing:
             self._receive(datagram, addr)
 
     def stopProtocol(self) -> None:
         if not self.is_closing:
             self._log.critical("the socket of {name} was lost: restart the peer", name=self._name)
+
+    def _begin_turn(self) -> None:
+        if self.transport is not None:
+            self.transport.maxThroughput = DATAGRAMS_A_TURN * MAX_DATAGRAM_BYTES
+
+    def _end_turn(self) -> None:
+        """Have Twisted read nothing more until the reactor comes back to this socket."""
+        if self.transport is not None:
+            self.transport.maxThroughput = 0
+            self._clock.callLater(0, self._begin_turn)
 
 
 @implementer(IGroupNetwork)
@@ -194,8 +222,9 @@ class UdpNetwork:
         handle.setblocking(False)
         host, port_number = handle.getsockname()
         # Of a larger datagram than it is told to read, Twisted gives the beginning, without an error.
+        listener = _Listener(f"{host}:{port_number}", receive, clock=self._reactor)
         port = self._reactor.adoptDatagramPort(
-            handle.fileno(), socket.AF_INET, _Listener(f"{host}:{port_number}", receive), MAX_DATAGRAM_BYTES
+            handle.fileno(), socket.AF_INET, listener, maxPacketSize=MAX_DATAGRAM_BYTES
         )
         self._ports.append(port)
         return port

@@ -5,6 +5,7 @@ from __future__ import annotations
 import socket
 import subprocess
 import sys
+from collections import Counter
 from collections.abc import Iterator
 from random import SystemRandom
 from typing import Any, cast
@@ -18,7 +19,7 @@ from twisted.logger import ILogObserver, LogEvent, LogLevel, formatEvent, global
 from twisted.python.failure import Failure
 
 from peer.config import GroupAddress
-from peer.network import NetworkUnusable, UdpNetwork
+from peer.network import DATAGRAMS_A_TURN, NetworkUnusable, SourceAddress, UdpNetwork
 from tests.peer.network_contract import NETWORK_CONTRACT, Ear, Story
 from tests.support.in_reactor import in_reactor
 
@@ -144,6 +145,57 @@ async def test_what_the_system_refuses_to_send_is_counted_and_told_once(logged: 
     assert [text for text in _texts(logged) if "could not be sent" in text] == [
         f"a datagram to {nowhere} could not be sent (Invalid argument); it is number 1 since the start"
     ]
+
+
+@pytest.mark.parametrize("size", [0, 60_000])
+@in_reactor
+async def test_a_flood_is_read_in_turns_that_are_neither_tiny_nor_endless(size: int) -> None:
+    world = Loopback()
+    network = world.open(receive_buffer_bytes=2_000_000)
+    turn = 0
+    turns: list[int] = []
+
+    def next_turn() -> None:
+        nonlocal turn
+        turn += 1
+        if len(turns) < 20 * DATAGRAMS_A_TURN and turn < 1_000:
+            world.clock.callLater(0, next_turn)
+
+    def receive(datagram: bytes, _source: SourceAddress) -> None:
+        """Each datagram brings the next, so that the socket is never empty."""
+        turns.append(turn)
+        if len(turns) < 20 * DATAGRAMS_A_TURN:
+            network.send(world.groups[0], datagram)
+
+    network.join(world.groups[0], receive)
+    for _datagram in range(10):
+        network.send(world.groups[0], bytes(size))
+    next_turn()
+    while len(turns) < 20 * DATAGRAMS_A_TURN and turn < 1_000:
+        await world.settle()
+    await world.close()
+
+    assert len(turns) >= 20 * DATAGRAMS_A_TURN
+    assert max(Counter(turns).values()) == DATAGRAMS_A_TURN
+
+
+@in_reactor
+async def test_closing_in_the_middle_of_a_burst_ends_it() -> None:
+    world = Loopback()
+    network = world.open()
+    heard: list[bytes] = []
+
+    def receive(datagram: bytes, _source: SourceAddress) -> None:
+        heard.append(datagram)
+        network.close()
+
+    network.join(world.groups[0], receive)
+    for number in range(3):
+        network.send(world.groups[0], b"%d" % number)
+    while not heard:
+        await world.settle()
+    await world.close()
+    assert heard == [b"0"]
 
 
 @in_reactor
