@@ -156,9 +156,7 @@ def local_group(folder: Path, peers: int, *options: str, is_clean: bool = True) 
             assert words, lan.communicate()
             _, peer_id, access_point, process_id = words
             group.peers.append(
-                RealPeer(
-                    int(peer_id), access_point, int(process_id), folder / f"peer-{peer_id}", environment
-                )
+                RealPeer(int(peer_id), access_point, int(process_id), folder / f"peer-{peer_id}", environment)
             )
         try:
             yield group
