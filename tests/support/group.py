@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from random import Random
-from typing import TypeVar
+from types import TracebackType
+from typing import Final, Self, TypeVar, cast
 
 from attrs import define
 from twisted.internet.defer import Deferred
+from twisted.logger import ILogObserver, LogEvent, LogLevel, formatEvent, globalLogPublisher
 
 from peer.assembly import Doors, Peer
 from peer.config import PeerConfig
@@ -22,12 +24,17 @@ from tests.support.clock import SimClock, run_for, run_until
 from tests.support.disk import MemoryDisk
 from tests.support.executor import ClockExecutor
 from tests.support.lan import Datagram, MemoryLan, MemoryNetwork
+from tests.support.own_clock import OwnClock
 
 _T = TypeVar("_T")
+_M = TypeVar("_M", bound=Message)
 
 STORE = "/store"
 PLENTY = 10**9
 LONG = 3_600.0
+
+_KILLED: Final[list[Peer]] = []
+"""Kept: Python would end their coroutines when it frees them, and a killed process ends none."""
 
 
 def ignore(progress: Progress) -> None:
@@ -46,6 +53,7 @@ class Member:
     storage: OpenStorage | None = None
     network: MemoryNetwork | None = None
     executor: ClockExecutor | None = None
+    clock: OwnClock | None = None
 
     def start(self) -> None:
         """Start the peer on what its disk holds."""
@@ -58,9 +66,10 @@ class Member:
             capacity_bytes=self.capacity_bytes,
         )
         self.network = group.lan.network(f"10.0.0.{self.peer_id}")
-        self.executor = ClockExecutor(clock=group.clock, random=group.random)
+        self.clock = OwnClock(group.clock)
+        self.executor = ClockExecutor(clock=self.clock, random=group.random)
         doors = Doors(
-            clock=group.clock,
+            clock=self.clock,
             wall_clock=group.clock.seconds,
             random=group.random,
             network=self.network,
@@ -71,11 +80,32 @@ class Member:
         self.group.run(self.peer.start())
 
     def stop(self) -> None:
-        """Stop the peer in good order."""
-        assert self.peer is not None and self.network is not None
+        """Stop the peer in good order: nothing that it had still to do is left."""
+        assert self.peer is not None
+        assert self.network is not None
+        assert self.clock is not None
         self.group.run(self.peer.stop())
         self.group.run(self.network.close())
         self.peer = None
+        assert not self.clock.getDelayedCalls(), "a stopped peer has left timers"
+
+    def kill(self) -> None:
+        """Cut the power: the peer does nothing any more, and what wasn't synced is gone."""
+        assert self.peer is not None
+        assert self.network is not None
+        assert self.clock is not None
+        assert self.executor is not None
+        _KILLED.append(self.peer)
+        self.peer = None
+        self.executor.crash()
+        self.clock.stop()
+        self.network.close()
+        self.disk.crash()
+
+    def restart(self) -> None:
+        """Stop the peer and start it again."""
+        self.stop()
+        self.start()
 
     def write(self, path: str, content: bytes) -> None:
         """Put a file of the user's on this computer."""
@@ -97,9 +127,13 @@ class Member:
         """Do RESTORE to its end: the bytes restored."""
         return self.disk.read_file(self.group.run(self.begin_restore(path)).path)
 
+    def begin_delete(self, path: str) -> Deferred[DeleteReport]:
+        """Start DELETE; fires with its report."""
+        return self._begin(lambda peer: peer.operations.delete(path))
+
     def delete(self, path: str) -> DeleteReport:
         """Do DELETE to its end."""
-        return self.group.run(self._begin(lambda peer: peer.operations.delete(path)))
+        return self.group.run(self.begin_delete(path))
 
     def begin_reclaim(self, kbytes: int) -> Deferred[ReclaimReport]:
         """Start RECLAIM; fires with its report."""
@@ -108,6 +142,11 @@ class Member:
     def reclaim(self, kbytes: int) -> ReclaimReport:
         """Do RECLAIM to its end."""
         return self.group.run(self.begin_reclaim(kbytes))
+
+    def count(self, event: str) -> int:
+        """How often the running peer has counted the event."""
+        assert self.peer is not None
+        return self.peer.counters.events[event]
 
     def held(self) -> list[HeldChunk]:
         """The copies on this computer, in the order of their ids."""
@@ -120,9 +159,14 @@ class Member:
 
 
 class Group:
-    """Some members on one LAN, started; everything that is drawn comes from one seed."""
+    """Some members on one LAN, started; everything that is drawn comes from one seed.
+
+    As a context it stops all of them in the end, and sees that nothing is left to do and that nothing was
+    logged as an error but what the test has taken from ``errors``.
+    """
 
     def __init__(self, *peer_ids: int, seed: int = 1, capacity_bytes: int = PLENTY) -> None:
+        self.errors: list[str] = []
         self.clock = SimClock()
         self.random = Random(seed)
         self.lan = MemoryLan(clock=self.clock, random=self.random)
@@ -134,6 +178,22 @@ class Group:
 
     def __getitem__(self, peer_id: int) -> Member:
         return self.members[peer_id]
+
+    def __enter__(self) -> Self:
+        globalLogPublisher.addObserver(cast(ILogObserver, self._note_error))
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        try:
+            if error is None:
+                for member in self.members.values():
+                    if member.peer is not None:
+                        member.stop()
+                assert self.errors == []
+        finally:
+            globalLogPublisher.removeObserver(cast(ILogObserver, self._note_error))
 
     def add(self, peer_id: int, capacity_bytes: int = PLENTY) -> Member:
         """Let one more computer join."""
@@ -174,9 +234,23 @@ class Group:
             message for time, _, message in self.sent if time >= since and isinstance(message, message_type)
         ]
 
+    def said(
+        self, message_type: type[_M], *, by: int | None = None, since: float = 0.0
+    ) -> list[tuple[float, _M]]:
+        """What was sent of a type since a time, each with its time; *by* tells from whose computer."""
+        return [
+            (time, message)
+            for time, host, message in self.sent
+            if time >= since and isinstance(message, message_type) and by in (None, int(host.split(".")[-1]))
+        ]
+
     def _note(self, datagram: Datagram) -> None:
         try:
             message: Message | None = parse(datagram.payload)
         except ProtocolError:
             message = None
         self.sent.append((datagram.time, datagram.source[0], message))
+
+    def _note_error(self, event: LogEvent) -> None:
+        if event["log_level"] >= LogLevel.error:
+            self.errors.append(formatEvent(event) or repr(event))
