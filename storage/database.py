@@ -128,6 +128,9 @@ def telling_damage(path: str) -> Iterator[None]:
         raise
     except sqlite3.DatabaseError as error:
         raise _storage_error(path, error) from error
+    except UnicodeDecodeError as error:
+        # SQLite quotes the names of tables and columns in what it says of damage.
+        raise CatalogDamaged(path, "what should be text in it isn't") from error
 
 
 def _storage_error(path: str, error: sqlite3.DatabaseError) -> StorageError:
@@ -174,12 +177,16 @@ def check_content(disk: IDisk, path: str, schema: Schema) -> None:
     """
     _read_ahead(disk, path)
     with telling_damage(path):
+        shared_memory = path + "-shm"
+        was_there = disk.exists(shared_memory)
         connection = disk.connect(path, read_only=True)
         try:
             _check_version(path, schema, connection.execute("PRAGMA user_version").fetchone()[0])
             said = connection.execute("PRAGMA quick_check(1)").fetchone()[0]
         finally:
             connection.close()
+            if not was_there and disk.exists(shared_memory):
+                disk.remove(shared_memory)
     if said != "ok":
         raise CatalogDamaged(path, " ".join(str(said).split()))
 

@@ -209,6 +209,9 @@ class PosixDisk:
             # Without a journal nothing can be pending, and an immutable database gets no -shm beside it.
             # With one, what is pending must be read, for which SQLite needs the -shm.
             address += "?mode=ro" + ("" if self._has_journal(path) else "&immutable=1")
+        elif not self.exists(path):
+            # SQLite would make it readable for everybody. Its journals then have the mode of the database.
+            self.open(path, create=True).close()
         return sqlite3.connect(
             address, uri=True, isolation_level=None, check_same_thread=False, timeout=SQLITE_PATIENCE
         )

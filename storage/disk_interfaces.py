@@ -143,5 +143,6 @@ class IDisk(Interface):
         ``executescript``. Such a commit is on the disk on return if ``PRAGMA synchronous`` is FULL at that
         moment; otherwise the power may take it, with all that came after it and isn't synced either.
 
-        ``read_only``: the database can't be changed by this connection, nor is anything left beside it.
+        ``read_only``: this connection can't change the database. If there is a journal to be read with it,
+        SQLite's ``-shm`` may be left beside it.
         """

@@ -72,7 +72,7 @@ def open_storage(
             _check(disk, layout)
             catalog = _open_catalog(disk, layout)
             opened.callback(catalog.close)
-            owner = _owner(catalog, layout, peer_id, draw_peer_id)
+            owner = _owner(disk, layout, catalog, peer_id, draw_peer_id)
             store = _open_store(disk, layout)
             opened.callback(store.close)
             _set_capacity(disk, layout, catalog, store, capacity_bytes)
@@ -125,14 +125,19 @@ def _make_if_missing(disk: IDisk, path: str, schema: Schema) -> None:
 
 
 def _owner(
-    catalog: ICatalog, layout: Layout, asked: PeerId | None, draw_peer_id: Callable[[], PeerId]
+    disk: IDisk,
+    layout: Layout,
+    catalog: ICatalog,
+    asked: PeerId | None,
+    draw_peer_id: Callable[[], PeerId],
 ) -> PeerId:
     kept = catalog.setting(PEER_ID_SETTING)
-    if kept is None:
+    # The index is made after the id was kept: where there is one, an id that is missing was lost.
+    if kept is None and not disk.exists(layout.index):
         owner = draw_peer_id() if asked is None else asked
         catalog.set_setting(PEER_ID_SETTING, str(owner))
         return owner
-    if not kept.isdecimal():
+    if kept is None or not kept.isdecimal():
         raise CatalogDamaged(layout.catalog, "it has no id of a peer")
     owner = PeerId(int(kept))
     if asked is not None and asked != owner:

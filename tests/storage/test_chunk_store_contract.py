@@ -87,7 +87,7 @@ class TestAChunkThatIsHeld:
         assert described(store, chunk_id("photo")).holders == peers(1)
 
     def test_its_desired_degree_rises_and_never_falls(self, store: IChunkStore) -> None:
-        """SPEC.md 3.18."""
+        """SPEC.md 3.21."""
         for asked, kept in ((2, 2), (4, 4), (1, 4)):
             store.put([a_chunk(desired=asked)])
             assert described(store, chunk_id("photo")).desired == kept

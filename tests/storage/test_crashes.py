@@ -170,7 +170,7 @@ def holds(catalog: ICatalog, promise: str) -> bool:
 
 
 def test_a_home_keeps_what_it_promised_wherever_the_power_goes() -> None:
-    """SPEC.md 5.7: a version is dead, or it is there with all its chunks; never neither."""
+    """SPEC.md 5.5: a version is dead, or it is there with all its chunks; never neither."""
     crashes = 0
     while True:
         disk = MemoryDisk()
