@@ -238,6 +238,7 @@ class Peer:
             self._reclaiming,
             self._repairs,
             self._withdrawals,
+            self._putchunk_responder,
             self._answers,
             self._getchunk_responder,
             self._dead_files,

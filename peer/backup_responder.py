@@ -16,6 +16,7 @@ from protocol.limits import MAX_BYTES_BEING_STORED
 from protocol.messages import PutChunk
 from protocol.timing import response_delay
 from protocol.values import ChunkId, FileId, PeerId
+from storage.capacity import charged_bytes
 from storage.interfaces import ChunkToStore, IChunkStore, PutOutcome
 
 
@@ -113,15 +114,20 @@ class PutChunkResponder:
             self._counters.count("putchunk_refused")
             return
         first = self._being_stored.get(chunk_id)
-        if first is not None:
-            # A repeat of a chunk that is still being written joins that write, and its answer.
-            self._counters.count("putchunk_joined" if first.body == message.body else "putchunk_conflicting")
+        if first is not None and first.body != message.body:
+            self._counters.count("putchunk_conflicting")
             return
-        if self._bytes_being_stored + len(message.body) > MAX_BYTES_BEING_STORED:
+        if first is not None and message.replication_degree <= first.replication_degree:
+            # A repeat of a chunk that is still being written joins that write, and its answer.
+            self._counters.count("putchunk_joined")
+            return
+        # Charged as on the disk: an empty body takes memory too.
+        charge = charged_bytes(len(message.body))
+        if self._bytes_being_stored + charge > MAX_BYTES_BEING_STORED:
             self._counters.count("putchunk_over_backlog")
             return
         self._being_stored[chunk_id] = message
-        self._bytes_being_stored += len(message.body)
+        self._bytes_being_stored += charge
         holders = self._recent_holders(chunk_id) | {self._peer_id}
         item = ChunkToStore(chunk_id, message.replication_degree, message.body, holders)
         stored = self._store_lane.submit(self._store.put, item)
@@ -134,23 +140,24 @@ class PutChunkResponder:
         The write itself may still happen; the deletion follows it on the same lane.
         """
         for chunk_id in [chunk_id for chunk_id in self._being_stored if chunk_id.file_id == file_id]:
-            self._no_longer_being_stored(self._being_stored[chunk_id])
+            del self._being_stored[chunk_id]
 
-    def _no_longer_being_stored(self, message: PutChunk) -> bool:
-        if self._being_stored.get(message.chunk_id) is not message:
-            return False
-        del self._being_stored[message.chunk_id]
-        self._bytes_being_stored -= len(message.body)
-        return True
+    def stop(self) -> None:
+        """Answer nothing more; what is being written still will be."""
+        self._being_stored.clear()
 
     def _is_settled(self, outcome: PutOutcome | Failure, message: PutChunk, due: float) -> Failure | None:
-        is_wanted = self._no_longer_being_stored(message)
+        self._bytes_being_stored -= charged_bytes(len(message.body))
+        is_wanted = self._being_stored.get(message.chunk_id) is message
+        if is_wanted:
+            del self._being_stored[message.chunk_id]
         if isinstance(outcome, Failure):
             return outcome
         self._counters.count(f"put_{outcome.name.lower()}")
+        if not is_wanted:
+            return None
         if outcome in (PutOutcome.STORED, PutOutcome.HELD):
-            if is_wanted:
-                self._answers.answer(message.chunk_id, due)
+            self._answers.answer(message.chunk_id, due)
         elif outcome is PutOutcome.NO_ROOM:
             self._make_room(len(message.body))
         return None
