@@ -49,6 +49,8 @@ class Member:
     peer_id: PeerId
     capacity_bytes: int
     disk: MemoryDisk
+    disk_seconds: float = 0.005
+    """What a call to the disk takes at the most."""
     peer: Peer | None = None
     storage: OpenStorage | None = None
     network: MemoryNetwork | None = None
@@ -67,7 +69,7 @@ class Member:
         )
         self.network = group.lan.network(f"10.0.0.{self.peer_id}")
         self.clock = OwnClock(group.clock)
-        self.executor = ClockExecutor(clock=self.clock, random=group.random)
+        self.executor = ClockExecutor(clock=self.clock, random=group.random, max_delay=self.disk_seconds)
         doors = Doors(
             clock=self.clock,
             wall_clock=group.clock.seconds,
@@ -195,10 +197,11 @@ class Group:
         finally:
             globalLogPublisher.removeObserver(cast(ILogObserver, self._note_error))
 
-    def add(self, peer_id: int, capacity_bytes: int = PLENTY) -> Member:
+    def add(self, peer_id: int, capacity_bytes: int = PLENTY, *, disk_seconds: float = 0.005) -> Member:
         """Let one more computer join."""
         disk = MemoryDisk(total_bytes=10 * PLENTY)
-        member = self.members[peer_id] = Member(self, PeerId(peer_id), capacity_bytes, disk)
+        member = Member(self, PeerId(peer_id), capacity_bytes, disk, disk_seconds)
+        self.members[peer_id] = member
         member.start()
         return member
 
