@@ -24,7 +24,8 @@ from typing import Any
 
 from attrs import frozen
 
-from tools.peer_process import PROJECT, killed_with
+from tools.peer_process import PROJECT
+from tools.tied import tied
 
 MADE_BYTES = 3_100_000
 STOP_SECONDS = 30.0
@@ -104,14 +105,13 @@ def _local_group(folder: Path, environment: Mapping[str, str]) -> Iterator[list[
     print(f"  $ {shlex.join(command)}", flush=True)
     # A session of its own: Ctrl-C is for us alone, who then stop the peers.
     lan = subprocess.Popen(
-        [sys.executable, *command[1:]],
+        tied([sys.executable, *command[1:]]),
         cwd=PROJECT,
         env=environment,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
         start_new_session=True,
-        preexec_fn=killed_with(os.getpid()),
     )
     try:
         assert lan.stdout is not None

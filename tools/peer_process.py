@@ -1,20 +1,17 @@
 """One peer of a local group: a `twistd` process of its own, that doesn't outlive who started it."""
 
-import ctypes
-import os
 import shlex
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 from attrs import define, frozen
 
 from peer.control.access_point import AccessPoint
-
-PR_SET_PDEATHSIG = 1
+from tools.tied import tied
 
 PROJECT = Path(__file__).resolve().parent.parent
 
@@ -70,14 +67,13 @@ class PeerProcess:
         (settings.folder / "command").write_text(shlex.join(command) + "\n")
         with (settings.folder / "output").open("wb") as output:
             process = subprocess.Popen(
-                command,
+                tied(command),
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=output,
                 cwd=settings.folder,
                 # Ctrl-C in the terminal is for who started the peers: that stops them in its own way.
                 start_new_session=True,
-                preexec_fn=killed_with(os.getpid()),
             )
         return cls(settings, process)
 
@@ -122,19 +118,6 @@ def end_all(processes: Sequence[PeerProcess], *, seconds: float) -> None:
     deadline = time.monotonic() + seconds
     for process in processes:
         process.end(deadline - time.monotonic())
-
-
-def killed_with(parent: int) -> Callable[[], None]:
-    """What a new process has to do at once so that it is killed when `parent` ends, however that ends."""
-    # Loaded here: between fork and exec only what is already there is safe to use.
-    libc = ctypes.CDLL(None, use_errno=True)
-
-    def ask_for_the_signal() -> None:
-        libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
-        if os.getppid() != parent:
-            os.kill(os.getpid(), signal.SIGKILL)
-
-    return ask_for_the_signal
 
 
 def _last_line(path: Path) -> str:

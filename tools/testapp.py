@@ -1,5 +1,6 @@
 """TestApp, the command by which a user has a peer do something (SPEC.md 8)."""
 
+import io
 import itertools
 import json
 import os
@@ -19,6 +20,9 @@ DONE, NOT_DONE, WRONG_USAGE, TOO_FEW_COPIES, INTERRUPTED = 0, 1, 2, 3, 130
 def main(arguments: Sequence[str] | None = None) -> int:
     """Do what the command line says and return the exit status; whatever happens, no traceback."""
     words = sys.argv[1:] if arguments is None else arguments
+    # Python has None for a standard stream that is closed.
+    sys.stdout = sys.stdout or io.StringIO()
+    sys.stderr = sys.stderr or io.StringIO()
     try:
         options = itertools.takewhile(lambda word: word.startswith("-"), words)
         if not {"-h", "--help"}.isdisjoint(options):

@@ -15,7 +15,8 @@ from typing import Any
 
 from attrs import define, field, frozen
 
-from tools.peer_process import PROJECT, killed_with
+from tools.peer_process import PROJECT
+from tools.tied import tied
 
 START_SECONDS = 60.0
 STOP_SECONDS = 30.0
@@ -56,14 +57,13 @@ class RealPeer:
         command = [sys.executable, "-m", "tools.testapp", "--json", self.access_point, *request]
         return Asking(
             subprocess.Popen(
-                command,
+                tied(command),
                 cwd=PROJECT,
                 env=self.environment,
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.PIPE,
                 text=True,
-                preexec_fn=killed_with(os.getpid()),
             )
         )
 
@@ -101,12 +101,11 @@ class RealPeer:
         command = shlex.split((self.folder / "command").read_text())
         with (self.folder / "output").open("ab") as output:
             self.restarted = subprocess.Popen(
-                command,
+                tied(command),
                 env=self.environment,
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=output,
-                preexec_fn=killed_with(os.getpid()),
             )
         self.process_id = self.restarted.pid
         eventually(lambda: self.ask("STATE").status == 0, "the restarted peer answers", START_SECONDS)
@@ -175,14 +174,13 @@ def local_group(folder: Path, peers: int, *options: str, is_clean: bool = True) 
 def lan_process(command: list[str], environment: dict[str, str]) -> "Iterator[subprocess.Popen[str]]":
     """Run tools.lan until the end of the block, then stop it as a user does."""
     process = subprocess.Popen(
-        command,
+        tied(command),
         cwd=PROJECT,
         env=environment,
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
-        preexec_fn=killed_with(os.getpid()),
     )
     try:
         yield process
