@@ -1,0 +1,184 @@
+"""What a seed stands for: the group, what its users do, and what goes wrong, each at its time.
+
+A plan is drawn once and then played. So a fault can be left out, to see whether the run still fails without it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from random import Random
+from typing import Final
+
+from attrs import evolve, frozen
+
+from protocol.values import CHUNK_SIZE
+from tests.simulation import faults
+from tests.simulation.faults import Fault
+from tests.simulation.workload import Act, Backup, Delete, Reclaim, Restore, Write
+from tests.support.lan import Link
+
+STORM: Final = 90.0
+"""Seconds in which users and faults begin what they do."""
+
+AFTERMATH: Final = 150.0
+"""When users do what they do after the faults; what came before has settled by then."""
+
+_SIZES: Final = (0, 1, 700, 4_001, CHUNK_SIZE - 1, CHUNK_SIZE, CHUNK_SIZE + 1, 2 * CHUNK_SIZE, 150_000)
+_CAPACITIES: Final = (10_000_000, 10_000_000, 640_000, 260_000)
+_LATENCIES: Final = (0.000_5, 0.000_5, 0.005, 0.05, 0.3)
+
+
+@frozen
+class Planned:
+    """One thing that happens in a run. Its key names it in commands: f3 is a fault, u3 what a user does."""
+
+    key: str
+    at: float
+    what: Fault | Act
+
+    def __str__(self) -> str:
+        return f"{self.key:>4} {self.at:8.3f}  {self.what}"
+
+
+@frozen
+class Plan:
+    """See the module."""
+
+    seed: int
+    capacities: tuple[int, ...]
+    """Of the peers 1, 2 and so on, in bytes."""
+    read_seconds: tuple[float, ...]
+    """What reading one datagram takes each of them, and 0 for no time at all."""
+    link: Link
+    planned: tuple[Planned, ...]
+
+    @property
+    def faults(self) -> list[str]:
+        """The keys of what goes wrong."""
+        return [planned.key for planned in self.planned if planned.key.startswith("f")]
+
+    def only(self, keys: Collection[str]) -> Plan:
+        """The same plan without what isn't among *keys*."""
+        return evolve(self, planned=tuple(planned for planned in self.planned if planned.key in keys))
+
+
+def draw_plan(seed: int) -> Plan:
+    """The plan that a seed stands for, always the same."""
+    random = Random(f"{seed} plan")
+    peers = random.choice((3, 3, 4, 4, 5, 6))
+    acts = sorted(_users(random, peers), key=lambda timed: timed[0])
+    went_wrong = sorted(
+        ((random.uniform(0.0, STORM), _fault(random, peers)) for _ in range(_how_many_faults(random))),
+        key=lambda timed: timed[0],
+    )
+    planned = [Planned(f"u{number}", at, act) for number, (at, act) in enumerate(acts, 1)]
+    planned += [Planned(f"f{number}", at, fault) for number, (at, fault) in enumerate(went_wrong, 1)]
+    return Plan(
+        seed=seed,
+        capacities=tuple(random.choice(_CAPACITIES) for _ in range(peers)),
+        read_seconds=tuple(0.002 if random.random() < 0.1 else 0.0 for _ in range(peers)),
+        link=Link(max_latency=random.choice(_LATENCIES)),
+        planned=tuple(sorted(planned, key=lambda one: one.at)),
+    )
+
+
+def _how_many_faults(random: Random) -> int:
+    if random.random() < 0.15:
+        return 0
+    return min(12, 1 + int(random.expovariate(1 / 3.0)))
+
+
+def _users(random: Random, peers: int) -> list[tuple[float, Act]]:
+    acts: list[tuple[float, Act]] = []
+    for number in range(random.choice((1, 2, 2, 3, 4))):
+        acts += _file(random, peers, f"/home/file{number}")
+    for _ in range(random.choice((0, 0, 1, 1, 2))):
+        acts.append((random.uniform(5.0, STORM), _reclaim(random, peers)))
+    if random.random() < 0.5:
+        acts.append((AFTERMATH + random.uniform(0.0, 5.0), _reclaim(random, peers)))
+    return acts
+
+
+def _file(random: Random, peers: int, path: str) -> list[tuple[float, Act]]:
+    home = random.randrange(peers) + 1
+    degree = min(9, random.choice((1, 1, 2, 2, 2, 3, peers - 1, peers)))
+    time = random.uniform(0.5, STORM / 2)
+    acts: list[tuple[float, Act]] = [
+        (0.0, Write(home, path, _content(random))),
+        (time, Backup(home, path, degree)),
+    ]
+    for _ in range(random.choice((0, 1, 1, 2, 3))):
+        time += random.choice((0.3, 5.0, 20.0)) * random.random()
+        draw = random.random()
+        if draw < 0.35:
+            acts.append((time, Restore(home, path)))
+        elif draw < 0.6:
+            acts.append((time, Write(home, path, _content(random))))
+            if random.random() < 0.8:
+                acts.append((time + random.random(), Backup(home, path, degree)))
+        elif draw < 0.85:
+            acts.append((time, Delete(home, path)))
+        else:
+            acts.append((time, Backup(home, path, min(9, degree + random.randrange(2)))))
+    if random.random() < 0.25:
+        acts.append((AFTERMATH + random.uniform(0.0, 10.0), Delete(home, path)))
+    if random.random() < 0.2:
+        acts.append((AFTERMATH + random.uniform(0.0, 10.0), Backup(home, path, degree)))
+    return acts
+
+
+def _content(random: Random) -> bytes:
+    size = random.choice(_SIZES) if random.random() < 0.9 else random.randrange(4 * CHUNK_SIZE)
+    return random.randbytes(size)
+
+
+def _reclaim(random: Random, peers: int) -> Reclaim:
+    return Reclaim(random.randrange(peers) + 1, random.choice((0, 0, 64, 128, 1_000, 10_000)))
+
+
+def _fault(random: Random, peers: int) -> Fault:
+    peer_id = random.randrange(peers) + 1
+    seconds = random.choice((1.0, 5.0, 40.0)) * random.random()
+    draws = {
+        "lan": lambda: faults.BadLan(
+            seconds,
+            loss=random.choice((0.0, 0.05, 0.2, 0.5)),
+            duplication=random.choice((0.0, 0.1, 0.5)),
+            max_latency=random.choice((0.0, 0.1, 0.6, 3.0)),
+        ),
+        "burst": lambda: faults.BadLan(random.uniform(0.05, 3.0), loss=1.0),
+        "deaf": lambda: faults.Deafness(peer_id, seconds),
+        "partition": lambda: faults.Partition(
+            tuple(sorted(random.sample(range(1, peers + 1), random.randrange(1, peers)))), seconds
+        ),
+        "crash": lambda: faults.Crash(peer_id, seconds, random.random() < 0.6),
+        "write": lambda: faults.CrashAtWrite(peer_id, seconds, random.randrange(1, 60)),
+        "restart": lambda: faults.Restart(peer_id, seconds),
+        "leave": lambda: faults.Departure(peer_id),
+        "wall": lambda: faults.WallStep(peer_id, random.choice((-86_400.0, -60.0, 3_600.0, 100 * 86_400.0))),
+        "flip": lambda: faults.BitFlip(peer_id, random.random()),
+        "slow": lambda: faults.SlowDisk(peer_id, seconds, random.choice((0.05, 0.5, 2.0))),
+        "full": lambda: faults.FullDisk(peer_id, seconds, random.choice((0, 10_000, 100_000))),
+        "failing": lambda: faults.FailingDisk(
+            peer_id,
+            seconds,
+            random.choice(
+                ("read", "create", "write", "sync", "rename", "remove", "sync_directory", "commit")
+            ),
+            random.randrange(1, 5),
+        ),
+        "noise": lambda: faults.Noise(random.randrange(2**32), random.randrange(1, 30)),
+    }
+    weights = {
+        "crash": 4,
+        "write": 5,
+        "lan": 4,
+        "burst": 3,
+        "restart": 2,
+        "leave": 1,
+        "partition": 2,
+        "deaf": 2,
+    }
+    kinds = list(draws)
+    [kind] = random.choices(kinds, [weights.get(kind, 1) for kind in kinds])
+    return draws[kind]()

@@ -1,0 +1,206 @@
+"""Playing a plan: the storm, the calm after it, what users do then, the look at what is left, and the end."""
+
+from __future__ import annotations
+
+import gc
+import sys
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
+from random import Random
+
+from attrs import frozen
+
+from tests.simulation.computer import Computer, Power
+from tests.simulation.facts import Version, Violation
+from tests.simulation.faults import Fault
+from tests.simulation.invariants import Excused, Inspection
+from tests.simulation.plan import AFTERMATH, STORM, Plan, Planned, draw_plan
+from tests.simulation.transcript import Transcript
+from tests.simulation.workload import Restore, Users
+from tests.simulation.world import World
+
+SETTLING = 60.0
+"""Seconds after which nothing is under way any more that the last event has set off."""
+
+PATIENCE = 3_000.0
+"""Seconds that operations may go on after the last one began."""
+
+
+@frozen
+class Outcome:
+    """What came of a run."""
+
+    seed: int
+    violation: Violation | None
+    excused: tuple[Excused, ...]
+    transcript: Transcript
+    virtual_seconds: float
+    operations: int
+
+
+class Run:
+    """One plan, played once."""
+
+    def __init__(self, plan: Plan) -> None:
+        self._plan = plan
+        self.world = world = World(plan.seed)
+        self.users = Users(world)
+        self._going_on: dict[str, Fault] = {}
+        self._is_calm = False
+        world.usual_link = plan.link
+        world.set_links()
+        for number, capacity in enumerate(plan.capacities):
+            world.add(
+                Computer(
+                    world,
+                    number + 1,
+                    capacity,
+                    read_seconds=plan.read_seconds[number],
+                    receive_buffer_bytes=200_000 if plan.read_seconds[number] else 2**26,
+                )
+            )
+
+    def play(self) -> Outcome:
+        """Play the plan to its end, or to the first promise that is broken."""
+        world = self.world
+        inspection = Inspection(world)
+        with _collecting_nothing(), world.observing_logs():
+            for computer in world.computers.values():
+                computer.start()
+            for planned in self._plan.planned:
+                world.clock.callLater(planned.at, self._act, planned)
+            world.run(STORM)
+            self._calm()
+            world.run(AFTERMATH + 10.0 - world.clock.seconds())
+            self._settle()
+            if not world.violations:
+                inspection.inspect()
+            if not world.violations:
+                self._restore_all(inspection)
+            self._stop_all()
+            outcome = Outcome(
+                seed=self._plan.seed,
+                violation=world.violations[0] if world.violations else None,
+                excused=tuple(inspection.excused),
+                transcript=world.transcript,
+                virtual_seconds=world.clock.seconds(),
+                operations=len(self.users.operations),
+            )
+        return outcome
+
+    def _act(self, planned: Planned) -> None:
+        what = planned.what
+        if isinstance(what, Fault):
+            self._begin(planned.key, what)
+        else:
+            what.act(self.users)
+
+    def _begin(self, key: str, fault: Fault) -> None:
+        world = self.world
+        world.say("fault", f"{key}: {fault}")
+        self._going_on[key] = fault
+        fault.begin(world)
+        if fault.is_trouble:
+            world.troubles.append((world.clock.seconds(), world.clock.seconds() + fault.seconds + SETTLING))
+        world.clock.callLater(fault.seconds, self._end, key)
+
+    def _end(self, key: str) -> None:
+        fault = self._going_on.pop(key, None)
+        if fault is not None:
+            self.world.say("fault", f"{key} is over")
+            fault.end(self.world)
+
+    def _calm(self) -> None:
+        world = self.world
+        world.say("fault", "all faults are over")
+        for key in list(self._going_on):
+            self._end(key)
+        world.usual_link = world.good_link()
+        world.set_links()
+        for computer in world.computers.values():
+            computer.disk.mend()
+            computer.start()
+
+    def _settle(self) -> None:
+        world = self.world
+        world.run(PATIENCE, lambda: not self.users.pending())
+        world.run(SETTLING)
+        for operation in self.users.pending():
+            world.break_promise(7, f"{operation.computer.name}: {operation.said} never ends")
+
+    def _restore_all(self, inspection: Inspection) -> None:
+        """Invariant 3: every file that was promised comes back, with d - 1 of its holders lost."""
+        random = Random(f"{self._plan.seed} losses")
+        for version in inspection.promised():
+            if self.world.violations:
+                return
+            away = self._losses(version, inspection, random)
+            if away is None:
+                continue
+            hosts = [self.world.computers[peer_id].host for peer_id in away]
+            self.world.say("fault", f"{', '.join(f'peer {peer_id}' for peer_id in away) or 'nobody'} is away")
+            self.world.lan.partition(hosts)
+            before = len(self.users.operations)
+            Restore(version.home, version.path).act(self.users)
+            self.world.run(PATIENCE, lambda: not self.users.pending())
+            self.world.lan.heal()
+            [restore] = self.users.operations[before:]
+            if not hasattr(restore.result, "path"):
+                self.world.break_promise(3, f"{version.path} of peer {version.home} doesn't restore")
+
+    def _losses(self, version: Version, inspection: Inspection, random: Random) -> list[int] | None:
+        """Whom to take away before the restore; None if too many holders are lost already."""
+        facts = self.world.facts
+        newest = max(
+            (
+                other
+                for other in inspection.promised()
+                if (other.home, other.path) == (version.home, version.path)
+            ),
+            key=lambda other: other.version_id,
+        )
+        if newest is not version:
+            return None
+        allowed = version.desired - 1 - len(inspection.lost_holders(version))
+        if allowed < 0:
+            return None
+        holders = sorted(
+            peer_id
+            for peer_id, copies in facts.copies.items()
+            if any(chunk_id.file_id == version.file_id for chunk_id in copies.held)
+        )
+        return sorted(random.sample(holders, min(allowed, len(holders))))
+
+    def _stop_all(self) -> None:
+        world = self.world
+        stopping = [computer for computer in world.computers.values() if computer.stop() is not None]
+        world.run(1_000.0, lambda: all(computer.power is not Power.STOPPING for computer in stopping))
+
+
+def play(seed: int, keys: Collection[str] | None = None) -> Outcome:
+    """Play a seed's plan, or of that what has the keys only."""
+    plan = draw_plan(seed)
+    return Run(plan if keys is None else plan.only(keys)).play()
+
+
+@contextmanager
+def _collecting_nothing() -> Iterator[None]:
+    """Keep Python's collector away: what it finds, it finds at another moment each time."""
+    was_enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_enabled:
+            gc.enable()
+
+
+@contextmanager
+def silence() -> Iterator[None]:
+    """Let what a killed process left behind go in peace: its coroutines, resumed to be closed, may protest."""
+    hook = sys.unraisablehook
+    sys.unraisablehook = lambda _unraisable: None
+    try:
+        yield
+    finally:
+        sys.unraisablehook = hook
