@@ -108,12 +108,10 @@ class Operations:
         self._is_stopping = False
 
     async def resume(self) -> None:
-        """Begin again the backups that a stop or a crash has cut off, and the reclaiming of too much used space."""
-        versions = await self._home.catalog_lane.run(self._home.catalog.under_way)
-        for version in versions:
-            self._in_background(
-                self.backup(version.path, version.desired, _nobody), f"backup of {version.path}"
-            )
+        """Go on with backups whose degree isn't met, and with reclaiming the space used beyond the capacity."""
+        unmet = await self._home.catalog_lane.run(self._home.catalog.unmet)
+        for path, degree in {version.path: version.desired for version in unmet}.items():
+            self._in_background(self.backup(path, degree, _nobody), f"backup of {path}")
         usage = await self._store_lane.run(self._store.usage)
         if usage.used_bytes > usage.capacity_bytes:
             self._in_background(self._reclaiming.run(), "reclaiming")

@@ -104,7 +104,10 @@ class SqliteCatalog:
     def set_desired(self, version_id: int, desired: int) -> None:
         """See ICatalog."""
         with self._changing(version_id) as connection:
-            connection.execute("UPDATE versions SET desired = ? WHERE version_id = ?", (desired, version_id))
+            connection.execute(
+                "UPDATE versions SET desired = ?1, degree_met = degree_met AND ?1 <= desired WHERE version_id = ?2",
+                (desired, version_id),
+            )
 
     def set_fingerprint(self, version_id: int, fingerprint: Fingerprint) -> None:
         """See ICatalog."""
@@ -123,9 +126,9 @@ class SqliteCatalog:
         found = self._all("WHERE file_id = ?", (file_id,))
         return found[0] if found else None
 
-    def under_way(self) -> list[FileVersion]:
+    def unmet(self) -> list[FileVersion]:
         """See ICatalog."""
-        return self._all("WHERE state = 'under way' ORDER BY version_id")
+        return self._all("WHERE degree_met = 0 ORDER BY version_id")
 
     def page_versions(self, after_version_id: int, limit: int) -> list[FileVersion]:
         """See ICatalog."""

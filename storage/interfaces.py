@@ -233,7 +233,7 @@ class ICatalog(Interface):
         """The version is COMPLETE."""
 
     def set_desired(version_id: int, desired: int) -> None:
-        """Another degree is asked for."""
+        """Another degree is asked for; a higher one isn't met yet."""
 
     def set_fingerprint(version_id: int, fingerprint: Fingerprint) -> None:
         """The file was touched, its content is the same."""
@@ -247,8 +247,8 @@ class ICatalog(Interface):
     def version_of(file_id: FileId) -> FileVersion | None:
         """The version that has the fileId."""
 
-    def under_way() -> list[FileVersion]:
-        """The versions whose run hasn't ended, oldest first."""
+    def unmet() -> list[FileVersion]:
+        """The versions whose degree isn't met, oldest first: those under way are among them."""
 
     def page_versions(after_version_id: int, limit: int) -> list[FileVersion]:
         """The next versions of all paths, by number; from the first one after 0."""

@@ -31,7 +31,7 @@ CREATE TABLE versions (
 CREATE INDEX versions_by_path ON versions (path, version_id);
 
 -- There are few of these at any time; a start asks for all of them.
-CREATE INDEX versions_under_way ON versions (version_id) WHERE state = 'under way';
+CREATE INDEX versions_unmet ON versions (version_id) WHERE degree_met = 0;
 
 -- The chunks of each version, as far as they have been recorded.
 CREATE TABLE chunks (

@@ -148,10 +148,20 @@ class TestVersions:
         assert catalog.page_versions(0, 9) == []
         assert catalog.chunks(version_id, 0, 9) == []
 
-    def test_those_under_way_are_found_oldest_first(self, catalog: SqliteCatalog) -> None:
+    def test_those_whose_degree_is_unmet_are_found_oldest_first(self, catalog: SqliteCatalog) -> None:
         first, second, third = (begin(catalog, name, f"/{name}") for name in "cab")
         catalog.finish_version(second.version_id, degree_met=True)
-        assert catalog.under_way() == [first, third]
+        assert catalog.unmet() == [first, third]
+        catalog.finish_version(first.version_id, degree_met=False)
+        assert [version.version_id for version in catalog.unmet()] == [first.version_id, third.version_id]
+
+    def test_a_higher_degree_is_unmet_again_and_a_lower_one_is_not(self, catalog: SqliteCatalog) -> None:
+        version = begin(catalog, "a", "/a")
+        catalog.finish_version(version.version_id, degree_met=True)
+        catalog.set_desired(version.version_id, version.desired)
+        assert catalog.unmet() == []
+        catalog.set_desired(version.version_id, version.desired + 1)
+        assert [unmet.version_id for unmet in catalog.unmet()] == [version.version_id]
 
     def test_all_versions_come_in_pages(self, catalog: SqliteCatalog) -> None:
         versions = [begin(catalog, str(number), f"/{number}") for number in range(5)]
@@ -273,6 +283,6 @@ def test_everything_is_there_after_a_restart(disk: IDisk, root: str) -> None:
     first.note_holders([HolderNote(chunk_id("photo", 0), PeerId(9), holds=True)])
     first.close()
     again = open_catalog(disk, root)
-    assert again.under_way() == [version]
+    assert again.unmet() == [version]
     assert again.chunks(version.version_id, 0, 9) == [HomeChunk(0, DIGEST, peers(1, 9))]
     again.close()

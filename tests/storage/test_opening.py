@@ -285,7 +285,7 @@ class TestALaterStart:
         first.close()
         again = start(disk, f"{root}/store")
         assert again.store.get([chunk_id("photo")]) == [ReadOutcome(b"the body")]
-        assert again.catalog.under_way() == [begun]
+        assert again.catalog.unmet() == [begun]
         again.close()
 
     def test_it_removes_what_a_restore_left_unfinished(self, disk: IDisk, root: str) -> None:
