@@ -83,7 +83,10 @@ class RemovedResponder:
         self._due[chunk_id] = repair
         repair.addErrback(lambda failure: failure.trap(CancelledError))
         repair.addErrback(lambda failure: self._log.warn("not repaired: {why}", why=failure.value))
-        repair.addBoth(lambda _result: self._due.pop(chunk_id))
+        repair.addBoth(lambda _result: self._forget(chunk_id))
+
+    def _forget(self, chunk_id: ChunkId) -> None:
+        del self._due[chunk_id]
 
     async def _respond(self, chunk_id: ChunkId, peer_id: PeerId) -> None:
         if self._backups.is_counted_by_run(chunk_id):
