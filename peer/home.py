@@ -11,7 +11,7 @@ from peer.delete import DeadFiles
 from protocol.digest import Digest
 from protocol.values import ChunkId, FileId
 from storage.disk import IDisk
-from storage.errors import SourceChanged
+from storage.errors import FileTooLarge, NotARegularFile, PathMissing, SourceChanged
 from storage.interfaces import FileVersion, Fingerprint, HomeChunk, ICatalog, VersionState
 from storage.source import SourceFile
 
@@ -84,15 +84,7 @@ class Home:
 
     async def read_again(self, version: FileVersion, chunk_no: int, digest: Digest) -> bytes:
         """Read one chunk of the original; SourceChanged if it isn't what it was when it was first read."""
-        source = await self.open(version.path)
-        try:
-            if source.fingerprint != version.fingerprint:
-                raise SourceChanged(version.path)
-            [(body, found)] = await self.read(source, range(chunk_no, chunk_no + 1))
-        finally:
-            await self.file_lane.run(source.close)
-        if found != digest:
-            raise SourceChanged(version.path)
+        body: bytes = await self.file_lane.run(_read_again, self.disk, version, chunk_no, digest)
         return body
 
     async def versions(self, path: str) -> list[FileVersion]:
@@ -163,3 +155,19 @@ class Home:
             if any(known[no].digest != found for no, (_, found) in zip(numbers, read, strict=True)):
                 return False
         return True
+
+
+def _read_again(disk: IDisk, version: FileVersion, chunk_no: int, digest: Digest) -> bytes:
+    try:
+        source = SourceFile.open(disk, version.path)
+    except (PathMissing, NotARegularFile, FileTooLarge) as error:
+        raise SourceChanged(version.path) from error
+    try:
+        if source.fingerprint != version.fingerprint:
+            raise SourceChanged(version.path)
+        [body] = source.read_chunks(chunk_no, 1)
+    finally:
+        source.close()
+    if not digest.matches(body):
+        raise SourceChanged(version.path)
+    return body
