@@ -65,8 +65,8 @@ class ChunkBackup:
 
     def holder_found(self, peer_id: PeerId) -> None:
         """*peer_id* says that it holds the chunk."""
-        is_news = self.replication.add(peer_id)
-        if self._is_over or not is_news:
+        self.replication.add(peer_id)
+        if self._is_over:
             return
         if self.replication.is_met:
             self._backups.scarcity.note_met()
