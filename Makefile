@@ -13,18 +13,23 @@ CANDIDATES := $(if $(PYTHON),"$(PYTHON)",python3.13 python3.12 python3.11 python
 # How long `make fuzz` runs.
 SECONDS ?= 60
 
+# What `make simulate` plays.
+SEEDS ?= 1000
+FROM ?= 1
+
 # What runs is this checkout, whatever the caller's environment names.
 unexport PYTHONPATH PYTHONHOME
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 export PIP_REQUIRE_VIRTUALENV := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help venv demo test lint fuzz clean constraints FORCE
+.PHONY: help venv demo test lint simulate fuzz clean constraints FORCE
 
 help:
 	@echo 'make demo [FILE=path]      three peers on this machine back up, lose a holder and restore a file'
 	@echo 'make test                  every check: lint, types, import contracts, tests'
 	@echo 'make lint                  every check but the tests'
+	@echo 'make simulate [SEEDS=1000] [FROM=1]   a LAN in one process, on that many bad days'
 	@echo 'make fuzz [SECONDS=60]     throw made-up datagrams at the parser'
 	@echo 'make venv [PYTHON=path]    only set up .venv/ (the others do it themselves)'
 	@echo 'make constraints           pin the newest versions of everything in constraints.txt'
@@ -88,6 +93,10 @@ lint: $(STAMP)
 
 test: lint
 	$(BIN)/python -m pytest
+
+# SEEDS seeds from FROM on, on all cores.
+simulate: $(STAMP)
+	@$(BIN)/python -m tests.simulation --seeds $(SEEDS) --from $(FROM)
 
 fuzz: $(FUZZ_STAMP)
 	$(BIN)/python -m tests.fuzz.datagrams -max_total_time=$(SECONDS)

@@ -26,8 +26,8 @@ from tests.simulation.doors import (
     ProcessClock,
     SimExecutor,
     StorageWatcher,
-    WatchedCatalog,
-    WatchedStore,
+    watched_catalog,
+    watched_store,
 )
 from tests.simulation.facts import DAMAGED, DROPPED, LEFT, Copies, Heard, Version
 from tests.simulation.transcript import message_of
@@ -142,8 +142,8 @@ class Computer(StorageWatcher):
         )
         watched = OpenStorage(
             storage.peer_id,
-            WatchedStore(storage.store, self),
-            WatchedCatalog(storage.catalog, self),
+            watched_store(storage.store, self),
+            watched_catalog(storage.catalog, self),
             storage.restored_folder,
             storage._lock,
         )

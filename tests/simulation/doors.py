@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
 from random import Random
-from typing import Any
+from typing import Any, cast
 
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
@@ -133,16 +133,23 @@ class StorageWatcher:
     def buried(self, version_ids: Collection[int]) -> None: ...
 
 
-@implementer(IChunkStore)
-class WatchedStore:
-    """A chunk store that tells what is done to it; all else goes through."""
+def watched_store(store: IChunkStore, watcher: StorageWatcher) -> IChunkStore:
+    """A chunk store that tells what is done to it."""
+    return cast(IChunkStore, _WatchedStore(store, watcher))
 
+
+def watched_catalog(catalog: ICatalog, watcher: StorageWatcher) -> ICatalog:
+    """A catalog that tells of the versions that are begun and buried."""
+    return cast(ICatalog, _WatchedCatalog(catalog, watcher))
+
+
+class _WatchedStore:
     def __init__(self, store: IChunkStore, watcher: StorageWatcher) -> None:
         self._store = store
         self._watcher = watcher
-        for name in ("get", "describe", "note_holders", "page", "over_replicated", "usage", "close"):
-            setattr(self, name, getattr(store, name))
-        self.set_capacity = store.set_capacity
+        for name in IChunkStore.names():
+            if name not in ("put", "delete", "delete_files"):
+                setattr(self, name, getattr(store, name))
 
     def put(self, chunks: Sequence[ChunkToStore]) -> list[PutOutcome]:
         used_before: int = self._store.usage().used_bytes
@@ -152,7 +159,7 @@ class WatchedStore:
         self._watcher.put_ended(used_before)
         return outcomes
 
-    def delete(self, chunk_ids: Collection[ChunkId]) -> list[bool]:
+    def delete(self, chunk_ids: Sequence[ChunkId]) -> list[bool]:
         for chunk_id in chunk_ids:
             self._watcher.drop_begins(chunk_id)
         held: list[bool] = self._store.delete(chunk_ids)
@@ -161,7 +168,7 @@ class WatchedStore:
                 self._watcher.dropped(chunk_id)
         return held
 
-    def delete_files(self, file_ids: Collection[FileId]) -> list[int]:
+    def delete_files(self, file_ids: Sequence[FileId]) -> list[int]:
         for file_id in file_ids:
             self._watcher.deletion_begins(file_id)
         counts: list[int] = self._store.delete_files(file_ids)
@@ -170,10 +177,7 @@ class WatchedStore:
         return counts
 
 
-@implementer(ICatalog)
-class WatchedCatalog:
-    """A catalog that tells of the versions that are begun and buried; all else goes through."""
-
+class _WatchedCatalog:
     def __init__(self, catalog: ICatalog, watcher: StorageWatcher) -> None:
         for name in ICatalog.names():
             if name not in ("begin_version", "bury"):

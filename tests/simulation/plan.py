@@ -5,7 +5,7 @@ A plan is drawn once and then played. So a fault can be left out, to see whether
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from random import Random
 from typing import Final
 
@@ -139,7 +139,7 @@ def _reclaim(random: Random, peers: int) -> Reclaim:
 def _fault(random: Random, peers: int) -> Fault:
     peer_id = random.randrange(peers) + 1
     seconds = random.choice((1.0, 5.0, 40.0)) * random.random()
-    draws = {
+    draws: dict[str, Callable[[], Fault]] = {
         "lan": lambda: faults.BadLan(
             seconds,
             loss=random.choice((0.0, 0.05, 0.2, 0.5)),

@@ -78,7 +78,7 @@ class Run:
             if not world.violations:
                 self._restore_all(inspection)
             self._stop_all()
-            outcome = Outcome(
+            return Outcome(
                 seed=self._plan.seed,
                 violation=world.violations[0] if world.violations else None,
                 excused=tuple(inspection.excused),
@@ -86,7 +86,6 @@ class Run:
                 virtual_seconds=world.clock.seconds(),
                 operations=len(self.users.operations),
             )
-        return outcome
 
     def _act(self, planned: Planned) -> None:
         what = planned.what

@@ -53,6 +53,7 @@ class Transcript:
         if isinstance(what, Delete):
             return f"DELETE {self.name(what.file_id)}"
         assert isinstance(what, Message)
+        assert not isinstance(what, Delete)
         words = f"{what.message_type} {self.name(what.file_id)}/{what.chunk_no}"
         if isinstance(what, PutChunk):
             words += f" degree {what.replication_degree}"

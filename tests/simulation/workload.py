@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable, Coroutine
 from typing import Any
 
 from attrs import define, frozen
@@ -143,7 +143,7 @@ class Users:
         self,
         peer_id: int,
         said: str,
-        ask: Callable[[Peer], Awaitable[Any]],
+        ask: Callable[[Peer], Coroutine[Any, Any, Any]],
         check: Callable[[Operation], None] = lambda operation: None,
         newest_before: int = 0,
     ) -> None:
@@ -156,7 +156,7 @@ class Users:
         world.say(computer.name, said)
         operation = Operation(computer, said, world.clock.seconds(), newest_before=newest_before)
         self.operations.append(operation)
-        ended = Deferred.fromCoroutine(ask(computer.process.peer))  # type: ignore[arg-type]  # they all are
+        ended: Deferred[Any] = Deferred.fromCoroutine(ask(computer.process.peer))
         ended.addBoth(self._ended, operation, check)
 
     def pending(self) -> list[Operation]:
@@ -228,8 +228,8 @@ class Users:
         if not isinstance(result, Failure):
             self.world.say(name, f"{operation.said} is done: {_brief(result)}")
             check(operation)
-        elif result.check(OperationError):
-            self.world.say(name, f"{operation.said} fails: {result.value.code.value}")  # type: ignore[attr-defined]
+        elif isinstance(result.value, OperationError):
+            self.world.say(name, f"{operation.said} fails: {result.value.code.value}")
         elif not operation.computer.disk.is_off:
             self.world.break_promise(7, f"{name}: {operation.said} raises {result.getTraceback()}")
 
