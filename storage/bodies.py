@@ -79,20 +79,16 @@ class Bodies:
         for chunk_id in chunk_ids:
             self._remove(self._path(chunk_id))
 
-    def remove_orphans(self, held_in: Callable[[str], set[ChunkId]]) -> int:
-        """Remove the bodies that the index doesn't know, and say how many; others' files are left alone.
+    def remove_orphans(self, held_in: Callable[[str], set[str]]) -> None:
+        """Remove the bodies that the index doesn't know; files that aren't ours are left alone.
 
-        ``held_in``: the chunks that the index has in a folder.
+        ``held_in``: the names of the bodies that the index knows in a folder.
         """
-        removed = 0
         for folder in sorted(self._folders):
-            held = held_in(folder)
-            for name in self._disk.list_directory(os.path.join(self._layout.chunks, folder)):
-                owner = body_owner(name)
-                if owner is not None and owner not in held:
-                    self._remove(self._path(owner))
-                    removed += 1
-        return removed
+            names = self._disk.list_directory(os.path.join(self._layout.chunks, folder))
+            for name in sorted(set(names) - held_in(folder)):
+                if body_owner(name) is not None:
+                    self._remove(os.path.join(self._layout.chunks, folder, name))
 
     def is_empty(self) -> bool:
         """Whether there is no body, known to the index or not."""

@@ -48,7 +48,7 @@ from storage.interfaces import (
     ReadOutcome,
     StoreUsage,
 )
-from storage.layout import Layout
+from storage.layout import Layout, body_name
 
 INDEX_SCHEMA: Final = Schema("index", application_id=0x6270_6978, version=1)
 
@@ -275,5 +275,8 @@ def _without_repeats(chunks: Sequence[ChunkToStore]) -> Iterator[Sequence[ChunkT
     yield chunks[start:]
 
 
-def _held_in(index: Database, folder: str) -> set[ChunkId]:
-    return {ChunkId(FileId(file_id), no) for file_id, no in index.rows(SELECT_IDS, ids_in_folder(folder))}
+def _held_in(index: Database, folder: str) -> set[str]:
+    return {
+        body_name(ChunkId(file_id, chunk_no))
+        for file_id, chunk_no in index.rows(SELECT_IDS, ids_in_folder(folder))
+    }
