@@ -178,7 +178,7 @@ class Computer(StorageWatcher):
         """Lose power: what was synced stays, and of the rest what chance leaves if *is_torn*."""
         if self.power is Power.GONE:
             return
-        self._kill()
+        self.kill()
         self.disk.crash(self._random("crash") if is_torn else None)
         if self.power is not Power.OFF:
             self.world.say(self.name, "loses power" + (", its writes torn" if is_torn else ""))
@@ -186,7 +186,7 @@ class Computer(StorageWatcher):
 
     def leave(self) -> None:
         """Go for ever, with all that it holds."""
-        self._kill()
+        self.kill()
         self.power = Power.GONE
         world = self.world
         world.say(self.name, "leaves for ever")
@@ -331,7 +331,8 @@ class Computer(StorageWatcher):
                 copies.damaged.add(chunk_id)
             copies.held.add(chunk_id)
 
-    def _kill(self) -> None:
+    def kill(self) -> None:
+        """End the process at once; none of it runs any more."""
         process, self.process = self.process, None
         if process is not None:
             process.executor.crash()

@@ -63,29 +63,41 @@ class Run:
     def play(self) -> Outcome:
         """Play the plan to its end, or to the first promise that is broken."""
         world = self.world
-        inspection = Inspection(world)
-        with _collecting_nothing(), world.observing_logs():
-            for computer in world.computers.values():
-                computer.start()
-            for planned in self._plan.planned:
-                world.clock.callLater(planned.at, self._act, planned)
-            world.run(STORM)
-            self._calm()
-            world.run(AFTERMATH + 10.0 - world.clock.seconds())
-            self._settle()
-            if not world.violations:
-                inspection.inspect()
-            if not world.violations:
-                self._restore_all(inspection)
-            self._stop_all()
-            return Outcome(
+        with _collecting_nothing(), world.observing_logs(), _silence():
+            inspection = self._play()
+            # What nobody has looked at, such as the failure of a Deferred, is told of now.
+            gc.collect()
+            violations = tuple(world.violations)
+            outcome = Outcome(
                 seed=self._plan.seed,
-                violation=world.violations[0] if world.violations else None,
+                violation=violations[0] if violations else None,
                 excused=tuple(inspection.excused),
                 transcript=world.transcript,
                 virtual_seconds=world.clock.seconds(),
                 operations=len(self.users.operations),
             )
+            world.bury_the_dead()
+            self.users.operations.clear()
+            gc.collect()
+        return outcome
+
+    def _play(self) -> Inspection:
+        world = self.world
+        inspection = Inspection(world)
+        for computer in world.computers.values():
+            computer.start()
+        for planned in self._plan.planned:
+            world.clock.callLater(planned.at, self._act, planned)
+        world.run(STORM)
+        self._calm()
+        world.run(AFTERMATH + 10.0 - world.clock.seconds())
+        self._settle()
+        if not world.violations:
+            inspection.inspect()
+        if not world.violations:
+            self._restore_all(inspection)
+        self._stop_all()
+        return inspection
 
     def _act(self, planned: Planned) -> None:
         what = planned.what
@@ -195,7 +207,7 @@ def _collecting_nothing() -> Iterator[None]:
 
 
 @contextmanager
-def silence() -> Iterator[None]:
+def _silence() -> Iterator[None]:
     """Let what a killed process left behind go in peace: its coroutines, resumed to be closed, may protest."""
     hook = sys.unraisablehook
     sys.unraisablehook = lambda _unraisable: None

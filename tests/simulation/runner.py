@@ -13,11 +13,8 @@ from attrs import define, field, frozen
 
 from peer.control.interfaces import Progress
 from tests.simulation.invariants import Excuse
-from tests.simulation.run import play, silence
+from tests.simulation.run import play
 from tools.progress_line import ProgressLine
-
-COLLECT_EVERY = 8
-"""Seeds after which what they left is collected: rarely enough to cost little, often enough to stay small."""
 
 
 @frozen
@@ -65,17 +62,13 @@ def judge(seed: int) -> Verdict:
     """Play a seed."""
     outcome = play(seed)
     violation = outcome.violation
-    verdict = Verdict(
+    return Verdict(
         seed=seed,
         failure=None if violation is None else str(violation),
         excuses=tuple(excused.excuse for excused in outcome.excused),
         virtual_seconds=outcome.virtual_seconds,
         operations=outcome.operations,
     )
-    if seed % COLLECT_EVERY == 0:
-        with silence():
-            gc.collect()
-    return verdict
 
 
 def verdicts(seeds: Sequence[int], processes: int) -> Iterator[Verdict]:

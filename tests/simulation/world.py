@@ -55,6 +55,7 @@ class World:
         self.on_cut_off: list[Callable[[Computer], None]] = []
         self.on_sent: list[Callable[[Datagram], None]] = []
         self._senders: dict[str, Computer] = {}
+        self._is_over = False
 
     def add(self, computer: Computer) -> None:
         """Let a computer join, switched off."""
@@ -116,6 +117,16 @@ class World:
         for listen in self.on_cut_off:
             listen(computer)
 
+    def bury_the_dead(self) -> None:
+        """Let go of all processes, whose last words count for nothing."""
+        self._is_over = True
+        for computer in self.computers.values():
+            computer.kill()
+        self.graveyard.clear()
+        self.on_cut_off.clear()
+        self.on_sent.clear()
+        self.clock.forget_all()
+
     def last_copy_dropped(self, dropper: Computer, chunk_id: ChunkId) -> None:
         """A good copy was dropped: another must be left (invariant 6), but for what faults have destroyed."""
         facts, now = self.facts, self.clock.seconds()
@@ -144,7 +155,7 @@ class World:
 
     def __call__(self, event: LogEvent) -> None:
         """Judge a log event: an error that no injected fault explains breaks invariant 7."""
-        if event.get("log_level") not in (LogLevel.error, LogLevel.critical):
+        if self._is_over or event.get("log_level") not in (LogLevel.error, LogLevel.critical):
             return
         failure = event.get("log_failure")
         if failure is not None and failure.check(DiskFull, DiskFailed) and self.disk_faults:

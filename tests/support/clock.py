@@ -82,6 +82,10 @@ class SimClock(Clock):
         call.func(*call.args, **call.kw)
         return True
 
+    def forget_all(self) -> None:
+        """Drop all that is pending: nobody is there any more to whom it would happen."""
+        self._heap.clear()
+
     def _push(self, call: DelayedCall) -> None:
         self._order += 1
         heappush(self._heap, (call.getTime(), self._order, call))
