@@ -173,6 +173,7 @@ class TestWhatIsHeld:
             [held] = group[2].held()
             assert held.desired == 4
             assert len(home.heard(Stored)) == 1
+            assert group[2].count("putchunk_joined") == 1
 
     def test_the_sender_of_a_putchunk_is_no_holder_for_that(self) -> None:
         """SPEC.md 3.9: it may be the home."""
