@@ -1,0 +1,91 @@
+"""A RESTORE that the peer was told to do, as the probe sees it: its GETCHUNKs, and the answers to them."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+from attrs import define, field
+from twisted.internet.defer import Deferred
+
+from protocol.messages import GetChunk
+from tools.conform.backups import WatchedBackup
+from tools.conform.bench import Bench
+from tools.conform.commands import CommandFailure
+from tools.conform.wire import Entry
+
+ENDS_WITHIN = 8.0
+"""Seconds until a restored file is there, after the last answer."""
+
+Answer = Callable[[int, int], None]
+"""Is called with the number of the chunk asked for, and how many GETCHUNKs came for it so far."""
+
+
+@define(kw_only=True, eq=False)
+class WatchedRestore:
+    """The GETCHUNKs for one file that the peer has backed up."""
+
+    bench: Bench
+    backup: WatchedBackup
+    answer: Answer
+    getchunks: list[Entry] = field(factory=list)
+    restored: Path | None = None
+    complaint: str = ""
+    _end_listening: Callable[[], None] = lambda: None
+
+    def begin(self) -> None:
+        """Tell the peer to restore the file."""
+        self._end_listening = self.bench.wire.listen_to(self._heard)
+        command = Deferred.fromCoroutine(self.bench.commands.restore(self.backup.file.path))
+        command.addCallback(self._command_ended).addErrback(self._command_failed)
+
+    async def first(self) -> Entry | None:
+        """The first GETCHUNK; None if none comes in time."""
+        if not self.getchunks:
+            await self.bench.wire.heard(lambda _entry: bool(self.getchunks), within=12.0)
+        return self.getchunks[0] if self.getchunks else None
+
+    def end(self) -> None:
+        """Answer no more."""
+        self._end_listening()
+
+    def attempts(self, number: int) -> list[Entry]:
+        """The GETCHUNKs for one chunk."""
+        return [
+            entry
+            for entry in self.getchunks
+            if isinstance(entry.content, GetChunk) and entry.content.chunk_no == number
+        ]
+
+    def give(self, number: int, *, delay: float, body: bytes | None = None) -> None:
+        """Send the chunk, or other bytes in its place, after so many seconds."""
+        chunks = self.backup.file.chunks
+        right = chunks[number] if number < len(chunks) else b""
+        message = self.bench.chunk(self.backup.chunk_id(number), right if body is None else body, voice=0)
+        self.bench.say_later(delay, message)
+
+    async def content(self) -> bytes | None:
+        """The restored file, once it has its full length; None if it isn't known where it is."""
+        wanted = len(self.backup.file.content)
+        found: bytes | None = None
+        for _ in range(int(ENDS_WITHIN / 0.2)):
+            if self.restored is not None:
+                found = self.bench.folder.read(self.restored)
+                if found is not None and len(found) == wanted:
+                    break
+            await self.bench.pause(0.2)
+        return found
+
+    def _command_ended(self, restored: Path | None) -> None:
+        self.restored = restored
+
+    def _command_failed(self, failure: object) -> None:
+        error = getattr(failure, "value", None)
+        if not isinstance(error, CommandFailure):
+            assert isinstance(error, BaseException)
+            raise error
+        self.complaint = str(error)
+
+    def _heard(self, entry: Entry) -> None:
+        message = entry.said(GetChunk)
+        if message is not None and message.file_id == self.backup.file_id:
+            self.getchunks.append(entry)
+            self.answer(message.chunk_no, len(self.attempts(message.chunk_no)))
