@@ -34,7 +34,7 @@ def begin(group: Group, degree: int, content: bytes = BODY) -> Deferred[BackupRe
 
 
 def is_done(running: Deferred[BackupReport]) -> bool:
-    """Whether BACKUP has ended. (A type checker believes that what an attribute was, it stays.)"""
+    """Whether BACKUP has ended: a type checker believes that an attribute stays what it was."""
     return bool(running.called)
 
 
