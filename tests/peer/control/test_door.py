@@ -66,7 +66,8 @@ NONSENSE = {
 @pytest.mark.parametrize("kind", NONSENSE)
 @in_reactor
 async def test_nonsense_ends_the_connection_and_nothing_else(kind: str) -> None:
-    async with listening(StandIn()) as control:
+    # With a clock that stands still it isn't its time that ends the connection.
+    async with listening(StandIn(), clock=Clock()) as control:
         stranger = await stranger_at(control.access_point)
         stranger.say(NONSENSE[kind])
         await stranger.gone
