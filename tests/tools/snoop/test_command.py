@@ -1,7 +1,6 @@
 """The snoop as a command, on real multicast that stays on this machine."""
 
 import json
-import os
 import signal
 import socket
 import subprocess
@@ -15,8 +14,9 @@ import pytest
 from protocol.codec import serialize
 from protocol.messages import Stored
 from protocol.values import VERSION_1_0, FileId, PeerId
-from tools.peer_process import PROJECT, killed_with
+from tools.peer_process import PROJECT
 from tools.reservation import LOOPBACK, Reservation, reserved
+from tools.tied import tied
 
 pytestmark = pytest.mark.functional
 
@@ -35,13 +35,12 @@ def snoop(reservation: Reservation, *options: str) -> Iterator["subprocess.Popen
     command = [sys.executable, "-m", "tools.snoop", f"--interface={LOOPBACK}", *options]
     command += [f"--mc={reservation.mc}", f"--mdb={reservation.mdb}", f"--mdr={reservation.mdr}"]
     process = subprocess.Popen(
-        command,
+        tied(command),
         cwd=PROJECT,
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
-        preexec_fn=killed_with(os.getpid()),
     )
     try:
         assert process.stdout is not None
