@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Awaitable, Callable
 
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.interfaces import IReactorTime
 from twisted.internet.task import deferLater
 from twisted.logger import Logger
@@ -32,21 +32,25 @@ class Outbox:
         self._send = send
         self._queue: deque[Produce] = deque()
         self._draining: Deferred[None] | None = None
+        self._is_stopped = False
 
     def enqueue(self, produce: Produce) -> None:
         """Have *produce* called, and what it gives sent, after all that was enqueued before."""
+        if self._is_stopped:
+            return
         self._queue.append(produce)
         if self._draining is None:
             self._draining = Deferred.fromCoroutine(self._drain())
+            self._draining.addErrback(lambda failure: failure.trap(CancelledError))
             self._draining.addErrback(lambda failure: self._log.failure("sending stopped", failure))
             if self._draining.called:
                 self._draining = None
 
     def stop(self) -> None:
         """Send nothing more."""
+        self._is_stopped = True
         self._queue.clear()
         if self._draining is not None:
-            self._draining.addErrback(lambda _cancelled: None)
             self._draining.cancel()
 
     async def _drain(self) -> None:
@@ -55,6 +59,8 @@ class Outbox:
                 produce = self._queue.popleft()
                 try:
                     message = await produce()
+                except CancelledError:
+                    raise
                 except Exception:
                     # What one run's reading raised must not keep the others' datagrams from leaving.
                     self._log.failure("a datagram could not be made")
