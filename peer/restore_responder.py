@@ -64,7 +64,12 @@ class GetChunkResponder:
             return
         chunk_id = message.chunk_id
         accepted = self._ledger.accept(chunk_id, self._clock.seconds())
-        if accepted is None or chunk_id in self._due:
+        if accepted is None:
+            return
+        waiting = self._due.get(chunk_id)
+        if waiting is not None:
+            # It answers this repeat too, so that what was overheard before makes it needless no more.
+            waiting.is_repeat, waiting.is_overheard = True, False
             return
         answer = self._due[chunk_id] = _DueAnswer(accepted.is_repeat)
         delay = response_delay(self._random)
