@@ -6,16 +6,17 @@ from collections.abc import Callable
 from random import Random
 
 from attrs import frozen
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 
 from peer.backup import ChunkBackups
 from peer.backup_responder import PutChunkResponder, StoredAnswers
-from peer.blocking import IExecutor, Lane
+from peer.blocking import IExecutor, Lane, Stopped
 from peer.channel import Channel
 from peer.config import PeerConfig
 from peer.delete import DeadFiles, DeleteResponder
+from peer.eviction import Eviction
 from peer.holders import HolderKnowledge, Ledgers
 from peer.home import Home
 from peer.known_chunks import KnownChunks
@@ -33,7 +34,7 @@ from peer.state import PeerState
 from peer.waiting import Turnstile
 from peer.withdrawal import Withdrawals
 from protocol.limits import BACKUP_WINDOW, PACE_BURST_BYTES, PACE_BYTES_PER_SECOND, RESTORE_WINDOW
-from protocol.messages import Chunk, Delete, GetChunk, PutChunk, Removed
+from protocol.messages import Chunk, Delete, GetChunk, PutChunk, Removed, Stored
 from protocol.pacing import Pacer
 from protocol.scarcity import Scarcity
 from protocol.suppression import RecentPutChunks
@@ -93,6 +94,10 @@ class Peer:
             catalog_lane=catalog_lane,
             clock=clock,
             wall_clock=doors.wall_clock,
+            on_buried=[
+                lambda file_id: self._repairs.forget_file(file_id),
+                lambda file_id: self._backups.forget_file(file_id),
+            ],
         )
         self._home = Home(
             disk=doors.disk,
@@ -102,8 +107,15 @@ class Peer:
             dead_files=self._dead_files,
             random=random,
         )
+        self._answers = StoredAnswers(
+            speaker=speaker,
+            is_withdrawing=lambda chunk_id: self._withdrawals.is_withdrawing(chunk_id),
+            clock=clock,
+            random=random,
+        )
         self._backups = ChunkBackups(
             speaker=speaker,
+            vouch=self._answers.vouch,
             room=Turnstile(Window(BACKUP_WINDOW)),
             scarcity=Scarcity(),
             outbox=self._outbox,
@@ -116,17 +128,12 @@ class Peer:
             is_counted_by_run=self._backups.is_counted_by_run,
             clock=clock,
         )
-        self._answers = StoredAnswers(
-            speaker=speaker,
-            is_withdrawing=lambda chunk_id: self._withdrawals.is_withdrawing(chunk_id),
-            clock=clock,
-            random=random,
-        )
         self._withdrawals = Withdrawals(
             speaker=speaker,
             store=store,
             store_lane=store_lane,
             on_dropped=[self._answers.forget_chunk],
+            on_kept=lambda chunk_id: self._repairs.repair(chunk_id),
             clock=clock,
         )
         known_chunks = KnownChunks(
@@ -157,6 +164,7 @@ class Peer:
             last_copy_grace=config.last_copy_grace,
             clock=clock,
         )
+        self._eviction = Eviction(store=store, store_lane=store_lane, withdrawals=self._withdrawals)
         self._putchunk_responder = PutChunkResponder(
             peer_id=self.peer_id,
             store=store,
@@ -164,7 +172,7 @@ class Peer:
             answers=self._answers,
             may_store=self._may_store,
             recent_holders=self._holders.recent,
-            make_room=self._reclaiming.make_room,
+            make_room=self._eviction.make_room,
             counters=self.counters,
         )
         self._getchunk_responder = GetChunkResponder(
@@ -173,6 +181,7 @@ class Peer:
             read_lane=read_lane,
             outbox=self._outbox,
             drop_damaged=self._drop_damaged,
+            is_offered=self._withdrawals.is_offered,
             clock=clock,
             random=random,
         )
@@ -211,9 +220,11 @@ class Peer:
         router = Router(own_id=self.peer_id, dead_files=self._dead_files)
         router.add(PutChunk, lambda m: self._putchunks_heard.heard(m.chunk_id, clock.seconds()))
         router.add(PutChunk, self._putchunk_responder.respond)
+        heard_holder = self._holders.heard_holder
         router.add_holder_listeners(
-            self._backups.heard_holder, self._withdrawals.heard_stored, self._holders.heard_holder
+            Stored, self._backups.heard_holder, self._withdrawals.heard_stored, heard_holder
         )
+        router.add_holder_listeners(Chunk, self._backups.heard_chunk, heard_holder)
         router.add(GetChunk, self._getchunk_responder.respond)
         router.add(Chunk, restores.heard)
         router.add(Chunk, self._getchunk_responder.overheard)
@@ -236,6 +247,7 @@ class Peer:
         self.operations.stop()
         for part in (
             self._reclaiming,
+            self._eviction,
             self._repairs,
             self._withdrawals,
             self._putchunk_responder,
@@ -262,4 +274,5 @@ class Peer:
         self.counters.count("damaged_copies_dropped")
         self._log.error("the copy of {chunk} is damaged and was dropped", chunk=str(chunk_id))
         dropped = Deferred.fromCoroutine(self._withdrawals.drop(chunk_id))
+        dropped.addErrback(lambda failure: failure.trap(CancelledError, Stopped))
         dropped.addErrback(lambda failure: self._log.failure("a damaged copy stays", failure))

@@ -28,6 +28,7 @@ class ChunkToBackUp:
     ``body`` spares the first reading where the bytes are at hand. ``holders`` are those that count from the start.
     ``announces_own_copy``: this peer holds the chunk itself and says so by its own STORED.
     ``keeps_own_count``: whoever started the run records the holders; nobody else needs to note them meanwhile.
+    ``counts_answers_only``: a CHUNK doesn't make its sender a holder, who may be about to drop his copy too.
     """
 
     chunk_id: ChunkId
@@ -37,6 +38,7 @@ class ChunkToBackUp:
     holders: frozenset[PeerId] = frozenset()
     announces_own_copy: bool = False
     keeps_own_count: bool = False
+    counts_answers_only: bool = False
 
 
 class ChunkBackup:
@@ -100,6 +102,10 @@ class ChunkBackup:
 
     def _wait_is_over(self) -> None:
         self._timer = None
+        if self.replication.is_met:
+            # From the start: whoever began the run wanted one PUTCHUNK all the same.
+            self._finish()
+            return
         self._backups.scarcity.note_expired(self.replication.holders)
         self._leave_window()
         if self.attempts == len(ATTEMPT_WAITS):
@@ -143,14 +149,17 @@ class ChunkBackups:
         self,
         *,
         speaker: Speaker,
+        vouch: Callable[[ChunkId], None],
         room: Turnstile,
         scarcity: Scarcity,
         outbox: Outbox,
         clock: IReactorTime,
     ) -> None:
+        """*vouch* says STORED for a copy of this peer's own, if there is nothing against it."""
         self.scarcity = scarcity
         self._room = room
         self._speaker = speaker
+        self._vouch = vouch
         self._outbox = outbox
         self._clock = clock
         self._runs: dict[ChunkId, ChunkBackup] = {}
@@ -191,9 +200,15 @@ class ChunkBackups:
         return run is not None and run.chunk.keeps_own_count
 
     def heard_holder(self, chunk_id: ChunkId, peer_id: PeerId) -> None:
-        """A STORED (or a CHUNK) came: *peer_id* holds the chunk."""
+        """A STORED came: *peer_id* holds the chunk."""
         run = self._runs.get(chunk_id)
         if run is not None:
+            run.holder_found(peer_id)
+
+    def heard_chunk(self, chunk_id: ChunkId, peer_id: PeerId) -> None:
+        """A CHUNK came: *peer_id* holds the chunk, for now."""
+        run = self._runs.get(chunk_id)
+        if run is not None and not run.chunk.counts_answers_only:
             run.holder_found(peer_id)
 
     def heard_removed(self, chunk_id: ChunkId, peer_id: PeerId) -> None:
@@ -216,7 +231,7 @@ class ChunkBackups:
     def putchunk(self, chunk: ChunkToBackUp, body: bytes) -> PutChunk:
         """The PUTCHUNK for a chunk; our own STORED goes with it where we hold the chunk ourselves."""
         if chunk.announces_own_copy:
-            self._speaker.stored(chunk.chunk_id)
+            self._vouch(chunk.chunk_id)
         return self._speaker.putchunk(chunk.chunk_id, chunk.desired, body)
 
     def forget(self, run: ChunkBackup) -> None:

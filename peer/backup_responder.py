@@ -69,10 +69,14 @@ class StoredAnswers:
         for chunk_id in list(self._due):
             self.forget_chunk(chunk_id)
 
-    def _leave(self, chunk_id: ChunkId) -> None:
-        del self._due[chunk_id]
+    def vouch(self, chunk_id: ChunkId) -> None:
+        """Say STORED now, unless the copy is being withdrawn."""
         if not self._is_withdrawing(chunk_id):
             self._speaker.stored(chunk_id)
+
+    def _leave(self, chunk_id: ChunkId) -> None:
+        del self._due[chunk_id]
+        self.vouch(chunk_id)
 
 
 class PutChunkResponder:

@@ -37,12 +37,15 @@ class DeadFiles:
         catalog_lane: Lane,
         clock: IReactorTime,
         wall_clock: Callable[[], float],
+        on_buried: Iterable[Callable[[FileId], None]],
     ) -> None:
+        """*on_buried* ends what this peer itself still does for a file that is dead now."""
         self._speaker = speaker
         self._catalog = catalog
         self._catalog_lane = catalog_lane
         self._clock = clock
         self._wall_clock = wall_clock
+        self._on_buried = tuple(on_buried)
         self._last_sent: dict[FileId, float] = {}
         self._announcements: set[Deferred[None]] = set()
 
@@ -68,6 +71,8 @@ class DeadFiles:
         await self._catalog_lane.run(self._catalog.bury, list(version_ids), self._wall_clock())
         for file_id in file_ids:
             self._last_sent[file_id] = float("-inf")
+            for on_buried in self._on_buried:
+                on_buried(file_id)
         self._announce(file_ids)
 
     def heard(self, file_id: FileId) -> None:

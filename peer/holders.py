@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 
 from attrs import frozen
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
@@ -62,11 +62,6 @@ class HolderKnowledge:
     def recent(self, chunk_id: ChunkId) -> frozenset[PeerId]:
         """The peers that said within the last seconds that they hold the chunk."""
         return self._recent.holders(chunk_id, self._clock.seconds())
-
-    def note(self, chunk_id: ChunkId, peers: Iterable[PeerId]) -> None:
-        """Remember on disk that *peers* hold the chunk."""
-        for peer_id in sorted(peers):
-            self._gather(HolderNote(chunk_id, peer_id, holds=True))
 
     async def heard_removed(self, chunk_id: ChunkId, peer_id: PeerId) -> HolderChange | None:
         """A REMOVED said that *peer_id* dropped its copy: what that changed, or None for a chunk that isn't known."""

@@ -111,7 +111,8 @@ class Operations:
         """Go on with backups whose degree isn't met, and with reclaiming the space used beyond the capacity."""
         unmet = await self._home.catalog_lane.run(self._home.catalog.unmet)
         for path, degree in {version.path: version.desired for version in unmet}.items():
-            self._in_background(self.backup(path, degree, _nobody), f"backup of {path}")
+            backup = Deferred.fromCoroutine(self.backup(path, degree, _nobody))
+            self._in_background(backup, f"backup of {path}")
         usage = await self._store_lane.run(self._store.usage)
         if usage.used_bytes > usage.capacity_bytes:
             self._in_background(self._reclaiming.run(), "reclaiming")
@@ -151,6 +152,7 @@ class Operations:
         """Get the newest complete version back; see IOperations."""
         path = _checked_path(path)
         began = self._clock.seconds()
+        await self._until_deleted(path)
         restore = FileRestore(
             path,
             home=self._home,
@@ -196,8 +198,10 @@ class Operations:
         except StorageError as error:
             raise as_operation_error(error) from error
         await self._store_lane.run(self._store.set_capacity, kbytes * KBYTE)
-        result = await self._reclaiming.run(
-            lambda done, total: progress(Progress(done=done // KBYTE, total=total // KBYTE, unit="KByte"))
+        result = await self._outcome(
+            self._reclaiming.run(
+                lambda done, total: progress(Progress(done=done // KBYTE, total=total // KBYTE, unit="KByte"))
+            )
         )
         usage = await self._store_lane.run(self._store.usage)
         return ReclaimReport(
@@ -274,8 +278,8 @@ class Operations:
             self._deletions[path].append(deleted)
             await deleted
 
-    def _in_background(self, operation: Coroutine[Deferred[Any], Any, object], what: str) -> None:
-        running = Deferred.fromCoroutine(operation)
+    def _in_background(self, running: Deferred[Any], what: str) -> None:
+        running.addErrback(lambda failure: failure.trap(CancelledError))
         running.addErrback(
             lambda failure: self._log.warn(
                 "{what} was not done: {why}", what=what, why=failure.getErrorMessage()

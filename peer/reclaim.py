@@ -5,24 +5,24 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Callable, Coroutine
 from typing import Any
 
-from attrs import define
-from twisted.internet.defer import CancelledError, Deferred, DeferredList
+from attrs import define, field
+from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.interfaces import IReactorTime
 from twisted.internet.task import deferLater
 from twisted.logger import Logger
 
-from peer.blocking import Lane
-from peer.waiting import Turnstile
-from peer.withdrawal import Withdrawals
-from protocol import eviction
-from protocol.limits import MAX_WITHDRAWALS, REMOVED_PER_SECOND
-from protocol.pacing import Pacer
+from peer.blocking import Lane, Stopped
+from peer.waiting import TaskGroup, Turnstile
+from peer.withdrawal import Fate, Withdrawals
 from protocol.timing import LAST_COPY_RETRY
 from protocol.values import ChunkId
 from protocol.window import Window
 from storage.interfaces import HeldChunk, IChunkStore, StoreUsage
 
 _PAGE = 500
+
+ReportProgress = Callable[[int, int], None]
+"""Is told how many bytes are free again, of how many that have to be."""
 
 
 @define
@@ -31,6 +31,26 @@ class ReclaimResult:
 
     removed_chunks: int = 0
     unplaced_chunks: int = 0
+
+
+@define(eq=False)
+class _Freeing:
+    """One run: what it has freed, and what it is about to free."""
+
+    report: ReportProgress
+    drops_last_copies: bool
+    result: ReclaimResult = field(factory=ReclaimResult)
+    kept: set[ChunkId] = field(factory=set)
+    freed: int = 0
+    under_way: int = 0
+    ended: int = 0
+    waiting: Deferred[None] | None = None
+
+    def one_ended(self) -> None:
+        self.ended += 1
+        waiting, self.waiting = self.waiting, None
+        if waiting is not None:
+            waiting.callback(None)
 
 
 class SpaceReclaim:
@@ -48,7 +68,7 @@ class SpaceReclaim:
         store: IChunkStore,
         store_lane: Lane,
         withdrawals: Withdrawals,
-        place_elsewhere: Callable[[ChunkId], Coroutine[Deferred[Any], Any, int]],
+        place_elsewhere: Callable[[ChunkId], Coroutine[Deferred[Any], Any, None]],
         last_copy_grace: float,
         clock: IReactorTime,
     ) -> None:
@@ -59,141 +79,133 @@ class SpaceReclaim:
         self._last_copy_grace = last_copy_grace
         self._clock = clock
         self._turn = Turnstile(Window(1))
-        self._room = Turnstile(Window(MAX_WITHDRAWALS))
-        self._pacer = Pacer(REMOVED_PER_SECOND, REMOVED_PER_SECOND / 10)
-        self._retries: Deferred[None] | None = None
-        self._evicting: Deferred[None] | None = None
+        self._runs: set[Deferred[Any]] = set()
+        self._asked_at = clock.seconds()
+        self._is_retrying = False
 
-    async def run(self, progress: Callable[[int, int], None] = lambda done, total: None) -> ReclaimResult:
+    def run(self, report: ReportProgress = lambda freed, excess: None) -> Deferred[ReclaimResult]:
         """Drop copies until the capacity is kept, or none is left that may be dropped.
 
-        *progress* is told the bytes that are free again, and those that have to be.
+        Copies that are kept over the capacity are tried again, for as long as the peer runs. Fails with
+        CancelledError when the peer is stopped.
         """
-        await self._turn.enter()
-        try:
-            result = await self._free_excess(progress, drops_last_copies=False)
-        finally:
-            self._turn.leave()
-        if result.unplaced_chunks and self._retries is None:
-            self._retries = Deferred.fromCoroutine(self._retry(self._clock.seconds()))
-            self._retries.addErrback(lambda failure: failure.trap(CancelledError))
-            self._retries.addErrback(lambda failure: self._log.failure("reclaiming stopped", failure))
-        return result
-
-    def make_room(self, wanted_bytes: int) -> None:
-        """Evict copies whose perceived degree is above the desired one, so that a repeated PUTCHUNK finds room."""
-        if self._evicting is None:
-            evicting = self._evicting = Deferred.fromCoroutine(self._evict(wanted_bytes))
-            evicting.addErrback(lambda failure: failure.trap(CancelledError))
-            evicting.addErrback(lambda failure: self._log.failure("eviction failed", failure))
-            evicting.addBoth(self._is_evicted)
-            if evicting.called:
-                self._evicting = None
+        self._asked_at = self._clock.seconds()
+        return self._begin(self._run(report))
 
     def stop(self) -> None:
         """Drop nothing more."""
-        for under_way in (self._retries, self._evicting):
-            if under_way is not None:
-                under_way.cancel()
+        for run in list(self._runs):
+            run.cancel()
 
-    def _is_evicted(self, _result: object) -> None:
-        self._evicting = None
+    def _begin(self, task: Coroutine[Deferred[Any], Any, Any]) -> Deferred[Any]:
+        run = Deferred.fromCoroutine(task)
+        self._runs.add(run)
+        return run.addBoth(self._has_ended, run)
 
-    async def _evict(self, wanted_bytes: int) -> None:
-        usage: StoreUsage = await self._store_lane.run(self._store.usage)
-        if usage.capacity_bytes == 0:
-            return
-        candidates = await self._store_lane.run(self._store.over_replicated, None, _PAGE)
-        victims = eviction.choose(candidates, wanted_bytes)
-        await DeferredList(
-            [
-                Deferred.fromCoroutine(self._withdrawals.offer(held.chunk_id, held.desired))
-                for held in victims
-            ],
-            consumeErrors=True,
-        )
-
-    async def _retry(self, began: float) -> None:
-        while True:
-            await deferLater(self._clock, LAST_COPY_RETRY)
-            is_grace_over = self._clock.seconds() - began >= self._last_copy_grace
-            await self._turn.enter()
-            try:
-                result = await self._free_excess(lambda done, total: None, drops_last_copies=is_grace_over)
-            finally:
-                self._turn.leave()
-            if result.unplaced_chunks == 0:
-                self._retries = None
-                return
-
-    async def _free_excess(
-        self, progress: Callable[[int, int], None], *, drops_last_copies: bool
-    ) -> ReclaimResult:
-        usage: StoreUsage = await self._store_lane.run(self._store.usage)
-        excess = usage.used_bytes - usage.capacity_bytes
-        result = ReclaimResult()
-        freed = under_way = 0
-        running: set[Deferred[None]] = set()
-
-        async def free(held: HeldChunk) -> None:
-            nonlocal freed, under_way
-            under_way += held.charged_bytes
-            try:
-                if await self._free(held, drops_last_copies=drops_last_copies):
-                    freed += held.charged_bytes
-                    result.removed_chunks += 1
-                else:
-                    result.unplaced_chunks += 1
-            finally:
-                under_way -= held.charged_bytes
-                self._room.leave()
-                progress(min(freed, excess), excess)
-
-        async for held in self._candidates():
-            while freed + under_way >= excess > freed and running:
-                await DeferredList(list(running), fireOnOneCallback=True, fireOnOneErrback=True)
-            if freed >= excess:
-                break
-            await self._room.enter()
-            await deferLater(self._clock, self._pacer.delay(self._clock.seconds(), 1))
-            one = Deferred.fromCoroutine(free(held))
-            if not one.called:
-                running.add(one)
-                one.addBoth(self._note_end, running, one)
-        if running:
-            await DeferredList(list(running), fireOnOneErrback=True)
-        return result
-
-    @staticmethod
-    def _note_end(outcome: object, running: set[Deferred[None]], one: Deferred[None]) -> object:
-        running.discard(one)
+    def _has_ended(self, outcome: object, run: Deferred[Any]) -> object:
+        self._runs.discard(run)
         return outcome
 
-    async def _candidates(self) -> AsyncIterator[HeldChunk]:
-        """First the copies that others hold often enough, then all the others."""
+    async def _run(self, report: ReportProgress) -> ReclaimResult:
+        result = await self._free_excess(report)
+        if not self._is_retrying and await self._excess() > 0:
+            self._is_retrying = True
+            retries = self._begin(self._retry())
+            retries.addErrback(lambda failure: failure.trap(CancelledError, Stopped))
+            retries.addErrback(lambda failure: self._log.failure("reclaiming stopped", failure))
+        return result
+
+    async def _retry(self) -> None:
+        try:
+            while await self._excess() > 0:
+                await deferLater(self._clock, LAST_COPY_RETRY)
+                is_grace_over = self._clock.seconds() - self._asked_at >= self._last_copy_grace
+                await self._free_excess(lambda freed, excess: None, drops_last_copies=is_grace_over)
+        finally:
+            self._is_retrying = False
+
+    async def _excess(self) -> int:
+        """Bytes used beyond the capacity; not above 0 when there are none."""
+        usage: StoreUsage = await self._store_lane.run(self._store.usage)
+        return usage.used_bytes - usage.capacity_bytes
+
+    async def _free_excess(self, report: ReportProgress, *, drops_last_copies: bool = False) -> ReclaimResult:
+        await self._turn.enter()
+        freeing = _Freeing(report, drops_last_copies)
+        tasks = TaskGroup()
+        try:
+            async for held in self._candidates(freeing):
+                if not await self._is_needed(freeing):
+                    break
+                await self._withdrawals.room.enter()
+                freeing.under_way += held.charged_bytes
+                tasks.add(self._free(held, freeing))
+            await tasks.join()
+        finally:
+            tasks.cancel()
+            self._turn.leave()
+        return freeing.result
+
+    async def _is_needed(self, freeing: _Freeing) -> bool:
+        """Whether one more copy has to go, once it is known what becomes of those that are to go already.
+
+        Looked at for each, since a later RECLAIM may have changed the capacity.
+        """
+        while True:
+            ended = freeing.ended
+            excess = await self._excess()
+            if ended == freeing.ended:
+                if excess <= 0 or excess > freeing.under_way:
+                    return excess > 0
+                freeing.waiting = Deferred()
+                await freeing.waiting
+
+    async def _candidates(self, freeing: _Freeing) -> AsyncIterator[HeldChunk]:
+        """First the copies that others hold often enough, then all those that were not among them."""
         for list_page in (self._store.over_replicated, self._store.page):
             after: ChunkId | None = None
             while True:
                 page: list[HeldChunk] = await self._store_lane.run(list_page, after, _PAGE)
                 for held in page:
-                    if list_page == self._store.over_replicated or held.perceived <= held.desired:
+                    if held.chunk_id not in freeing.kept and not self._withdrawals.is_withdrawing(
+                        held.chunk_id
+                    ):
                         yield held
                 if len(page) < _PAGE:
                     break
                 after = page[-1].chunk_id
 
-    async def _free(self, held: HeldChunk, *, drops_last_copies: bool) -> bool:
-        is_surplus = held.perceived > held.desired
-        if is_surplus and await self._withdrawals.offer(held.chunk_id, held.desired):
-            return True
-        if await self._withdrawals.after(
-            held.chunk_id, lambda: Deferred.fromCoroutine(self._place_elsewhere(held.chunk_id)), threshold=1
-        ):
-            return True
-        if drops_last_copies and await self._withdrawals.drop(held.chunk_id):
+    async def _free(self, held: HeldChunk, freeing: _Freeing) -> None:
+        fate = Fate.KEPT
+        try:
+            fate = await self._fate(held, drops_last_copies=freeing.drops_last_copies)
+        except (CancelledError, Stopped):
+            raise
+        except Exception:
+            # What one copy's reading or dropping raised must not keep the others from being dropped.
+            self._log.failure("the copy of {chunk} stays", chunk=str(held.chunk_id))
+        finally:
+            self._withdrawals.room.leave()
+            freeing.under_way -= held.charged_bytes
+            freeing.one_ended()
+        if fate is Fate.KEPT:
+            freeing.kept.add(held.chunk_id)
+            freeing.result.unplaced_chunks += 1
+            return
+        freeing.freed += held.charged_bytes
+        freeing.result.removed_chunks += fate is Fate.DROPPED
+        freeing.report(freeing.freed, freeing.freed + max(0, await self._excess()))
+
+    async def _fate(self, held: HeldChunk, *, drops_last_copies: bool) -> Fate:
+        fate = Fate.KEPT
+        if held.perceived > held.desired:
+            fate = await self._withdrawals.offer(held.chunk_id)
+        if fate is Fate.KEPT:
+            fate = await self._withdrawals.after(held.chunk_id, lambda: self._place_elsewhere(held.chunk_id))
+        if fate is Fate.KEPT and drops_last_copies and await self._withdrawals.drop(held.chunk_id):
             self._log.warn(
                 "dropped what may be the last copy of {chunk}: nobody took it in the time that it was kept",
                 chunk=str(held.chunk_id),
             )
-            return True
-        return False
+            return Fate.DROPPED
+        return fate

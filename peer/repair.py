@@ -5,14 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable
 from random import Random
 
+from attrs import define
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.interfaces import IReactorTime
 from twisted.internet.task import deferLater
 from twisted.logger import Logger
 
 from peer.backup import ChunkBackups, ChunkToBackUp
+from peer.blocking import Stopped
 from peer.holders import HolderKnowledge
-from peer.known_chunks import KnownChunks
+from peer.known_chunks import CopyLost, KnownChunk, KnownChunks
 from protocol.limits import MAX_REPAIRS_DUE
 from protocol.messages import Removed
 from protocol.suppression import RecentPutChunks
@@ -20,8 +22,16 @@ from protocol.timing import LOOK_AGAIN_SPACING, response_delay
 from protocol.values import ChunkId, FileId, PeerId
 
 
+@define(eq=False)
+class _Repair:
+    """A chunk backup that REMOVEDs have asked for, from its delay to its end."""
+
+    is_fresh_look: bool
+    ended: Deferred[None] | None = None
+
+
 class RemovedResponder:
-    """Answers REMOVED: confirms that this peer still holds the chunk, or starts a chunk backup for it.
+    """Answers REMOVED: confirms that this peer still holds the chunk, and starts a chunk backup if it has to.
 
     A REMOVED in the name of a peer that isn't known as a holder makes it look again instead of counting down.
     """
@@ -52,99 +62,113 @@ class RemovedResponder:
         self._is_withdrawing = is_withdrawing
         self._clock = clock
         self._random = random
-        self._due: dict[ChunkId, Deferred[None]] = {}
+        self._due: dict[ChunkId, _Repair] = {}
         self._looked_again_at: dict[ChunkId, float] = {}
+        self._is_stopped = False
 
     def respond(self, message: Removed) -> None:
         """See what the loss of a copy means for the chunk of *message*."""
         settled = Deferred.fromCoroutine(self._respond(message.chunk_id, message.sender_id))
+        settled.addErrback(lambda failure: failure.trap(Stopped))
         settled.addErrback(lambda failure: self._log.failure("a REMOVED was not answered", failure))
+
+    def repair(self, chunk_id: ChunkId, *, is_fresh_look: bool = False) -> None:
+        """Start a chunk backup for the chunk after a random delay, unless somebody else does so first.
+
+        Nothing comes of it if the degree is met by then; but a fresh look sends at least one PUTCHUNK, and counts
+        only those who answer it.
+        """
+        if self._is_stopped:
+            return
+        due = self._due.get(chunk_id)
+        if due is not None:
+            due.is_fresh_look |= is_fresh_look
+            return
+        if len(self._due) >= MAX_REPAIRS_DUE:
+            return
+        repair = self._due[chunk_id] = _Repair(is_fresh_look)
+        repair.ended = Deferred.fromCoroutine(self._repair(chunk_id, repair))
+        repair.ended.addErrback(lambda failure: failure.trap(CancelledError, Stopped))
+        repair.ended.addErrback(lambda failure: self._log.warn("not repaired: {why}", why=failure.value))
+        repair.ended.addBoth(lambda _result: self._due.pop(chunk_id))
+
+    async def place_elsewhere(self, chunk_id: ChunkId) -> None:
+        """Run a chunk backup that counts only what other peers answer to it."""
+        chunk = await self._known_chunks.find(chunk_id)
+        if chunk is None:
+            return
+        await self._backups.turn(chunk_id)
+        run = self._backups.start(
+            ChunkToBackUp(chunk_id=chunk_id, desired=chunk.desired, read=chunk.read, counts_answers_only=True)
+        )
+        try:
+            await run.done
+        except CopyLost:
+            # Whoever withdraws the copy sees that it is gone.
+            self._log.debug("the copy of {chunk} was lost before it was placed", chunk=str(chunk_id))
+        finally:
+            run.close()
 
     def forget_file(self, file_id: FileId) -> None:
         """The file was deleted: repair nothing of it."""
         for chunk_id in [chunk_id for chunk_id in self._due if chunk_id.file_id == file_id]:
-            self._due[chunk_id].cancel()
+            self._cancel(self._due[chunk_id])
 
     def stop(self) -> None:
         """Repair nothing more."""
+        self._is_stopped = True
         for repair in list(self._due.values()):
-            repair.cancel()
+            self._cancel(repair)
 
-    def repair(self, chunk_id: ChunkId, *, is_fresh_look: bool) -> None:
-        """Start a chunk backup for the chunk after a random delay, unless somebody else does so first.
-
-        A fresh look sends at least one PUTCHUNK, and counts only those who answer it.
-        """
-        if chunk_id in self._due or len(self._due) >= MAX_REPAIRS_DUE:
-            return
-        repair = Deferred.fromCoroutine(self._repair(chunk_id, is_fresh_look))
-        if repair.called:
-            return
-        self._due[chunk_id] = repair
-        repair.addErrback(lambda failure: failure.trap(CancelledError))
-        repair.addErrback(lambda failure: self._log.warn("not repaired: {why}", why=failure.value))
-        repair.addBoth(lambda _result: self._forget(chunk_id))
-
-    def _forget(self, chunk_id: ChunkId) -> None:
-        del self._due[chunk_id]
+    @staticmethod
+    def _cancel(repair: _Repair) -> None:
+        if repair.ended is not None:
+            repair.ended.cancel()
 
     async def _respond(self, chunk_id: ChunkId, peer_id: PeerId) -> None:
         if self._backups.is_counted_by_run(chunk_id):
             return
-        change = None
-        if peer_id != self._peer_id:
-            change = await self._holders.heard_removed(chunk_id, peer_id)
-            if change is None:
-                return
-        if change is None or not change.was_news:
-            is_repaired = self._look_again(chunk_id)
+        if peer_id == self._peer_id:
+            self._look_again(chunk_id)
+            return
+        change = await self._holders.heard_removed(chunk_id, peer_id)
+        if change is None or self._is_stopped:
+            return
+        if not change.was_news:
+            self._look_again(chunk_id)
         elif change.perceived < change.desired:
-            self.repair(chunk_id, is_fresh_look=False)
-            is_repaired = True
-        else:
-            is_repaired = False
-        if change is not None and not is_repaired and not self._is_ours(chunk_id.file_id):
+            self.repair(chunk_id)
+        if not self._is_ours(chunk_id.file_id):
+            # Also where a chunk backup is due: it may be long in coming, and the sender decides within 2 s.
             self._confirm(chunk_id)
 
-    def _look_again(self, chunk_id: ChunkId) -> bool:
-        """Look again, unless that was done a moment ago; returns whether it is."""
+    def _look_again(self, chunk_id: ChunkId) -> None:
         now = self._clock.seconds()
         if now - self._looked_again_at.get(chunk_id, float("-inf")) < LOOK_AGAIN_SPACING:
-            return False
+            return
         self._looked_again_at.pop(chunk_id, None)
         self._looked_again_at[chunk_id] = now
         while len(self._looked_again_at) > MAX_REPAIRS_DUE:
             del self._looked_again_at[next(iter(self._looked_again_at))]
         self.repair(chunk_id, is_fresh_look=True)
-        return True
 
-    async def place_elsewhere(self, chunk_id: ChunkId) -> int:
-        """Run a chunk backup that counts only other peers: how many of them hold the chunk."""
-        chunk = await self._known_chunks.find(chunk_id)
-        if chunk is None:
-            return 0
-        await self._backups.turn(chunk_id)
-        run = self._backups.start(ChunkToBackUp(chunk_id=chunk_id, desired=chunk.desired, read=chunk.read))
-        try:
-            await run.done
-        finally:
-            run.close()
-        return run.replication.perceived
-
-    async def _repair(self, chunk_id: ChunkId, is_fresh_look: bool) -> None:
+    async def _repair(self, chunk_id: ChunkId, repair: _Repair) -> None:
         since = self._clock.seconds()
         await deferLater(self._clock, response_delay(self._random))
         if self._is_needless(chunk_id, since):
             return
-        chunk = await self._known_chunks.find(chunk_id)
-        if chunk is None:
-            return
-        own_copy = frozenset() if chunk.is_ours else frozenset({self._peer_id})
-        counted = own_copy if is_fresh_look else chunk.holders | own_copy
-        if not is_fresh_look and len(counted) >= chunk.desired:
-            return
         await self._backups.turn(chunk_id)
-        if self._is_needless(chunk_id, since):
+        try:
+            # Looked up in our turn: who holds the chunk may have changed while we waited for it.
+            chunk = await self._known_chunks.find(chunk_id)
+        except BaseException:
+            self._backups.give_up_turn()
+            raise
+        if chunk is None or self._is_needless(chunk_id, since):
+            self._backups.give_up_turn()
+            return
+        counted = self._counted(chunk, repair)
+        if len(counted) >= chunk.desired and not repair.is_fresh_look:
             self._backups.give_up_turn()
             return
         run = self._backups.start(
@@ -160,7 +184,11 @@ class RemovedResponder:
             await run.done
         finally:
             run.close()
-        self._holders.note(chunk_id, run.replication.holders)
+
+    def _counted(self, chunk: KnownChunk, repair: _Repair) -> frozenset[PeerId]:
+        """Who counts from the start of the chunk backup."""
+        own_copy = frozenset() if chunk.is_ours else frozenset({self._peer_id})
+        return own_copy if repair.is_fresh_look else chunk.holders | own_copy
 
     def _is_needless(self, chunk_id: ChunkId, since: float) -> bool:
         return (

@@ -34,7 +34,8 @@ class GetChunkResponder:
     """Answers GETCHUNK with CHUNK after a random delay, unless somebody else did so first.
 
     On a repeated GETCHUNK only a CHUNK equal to ours makes ours needless: a damaged one must not silence the
-    good holders. A copy that turns out damaged is never sent; ``drop_damaged`` is told.
+    good holders. A copy that turns out damaged is never sent; ``drop_damaged`` is told. Nor is one that
+    ``is_offered``, with its REMOVED out: the others would count this peer as a holder again.
     """
 
     def __init__(
@@ -45,6 +46,7 @@ class GetChunkResponder:
         read_lane: Lane,
         outbox: Outbox,
         drop_damaged: Callable[[ChunkId], None],
+        is_offered: Callable[[ChunkId], bool],
         clock: IReactorTime,
         random: Random,
     ) -> None:
@@ -53,6 +55,7 @@ class GetChunkResponder:
         self._read_lane = read_lane
         self._outbox = outbox
         self._drop_damaged = drop_damaged
+        self._is_offered = is_offered
         self._clock = clock
         self._random = random
         self._ledger = AnswerLedger()
@@ -115,7 +118,7 @@ class GetChunkResponder:
             outcome = await self._read_lane.submit(self._store.get, chunk_id)
             if outcome.is_damaged:
                 self._drop_damaged(chunk_id)
-            if outcome.body is None or answer.is_overheard:
+            if outcome.body is None or self._is_offered(chunk_id) or answer.is_overheard:
                 return None
             if any(digest.matches(outcome.body) for digest in answer.overheard):
                 return None

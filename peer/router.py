@@ -28,22 +28,22 @@ class Router:
         self._own_id = own_id
         self._dead_files = dead_files
         self._responders: dict[type[Message], list[Callable[[Any], None]]] = {}
-        self._holder_listeners: tuple[HolderListener, ...] = ()
+        self._holder_listeners: dict[type[Message], tuple[HolderListener, ...]] = {}
 
     def add(self, message_type: type[Message], respond: Callable[[Any], None]) -> None:
         """Have every message of the type given to *respond*, after those added before."""
         self._responders.setdefault(message_type, []).append(respond)
 
-    def add_holder_listeners(self, *listeners: HolderListener) -> None:
-        """Have each told who says that he holds a chunk."""
-        self._holder_listeners += listeners
+    def add_holder_listeners(self, message_type: type[Stored | Chunk], *listeners: HolderListener) -> None:
+        """Have each told who says by a message of the type that he holds a chunk, after those added before."""
+        self._holder_listeners[message_type] = self._holder_listeners.get(message_type, ()) + listeners
 
     def route(self, message: Message) -> None:
         """Hand the message on."""
         if isinstance(message, PutChunk | Stored | Chunk) and message.file_id in self._dead_files:
             self._dead_files.heard(message.file_id)
         if isinstance(message, Stored | Chunk) and message.sender_id != self._own_id:
-            for listener in self._holder_listeners:
+            for listener in self._holder_listeners.get(type(message), ()):
                 listener(message.chunk_id, message.sender_id)
         for respond in self._responders.get(type(message), ()):
             respond(message)

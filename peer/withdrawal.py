@@ -2,32 +2,50 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from enum import Enum
 
 from attrs import define, field
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.interfaces import IReactorTime
 from twisted.internet.task import deferLater
+from twisted.logger import Logger
 
 from peer.blocking import Lane
 from peer.speaker import Speaker
-from protocol.timing import WITHDRAWAL_TIME
+from peer.waiting import Turnstile
+from protocol.limits import MAX_WITHDRAWALS, REMOVED_PER_SECOND
+from protocol.pacing import Pacer
+from protocol.timing import WITHDRAWAL_QUIET, WITHDRAWAL_TIME
 from protocol.values import ChunkId, FileId, PeerId
-from storage.interfaces import IChunkStore
+from protocol.window import Window
+from storage.errors import StorageError
+from storage.interfaces import HeldChunk, IChunkStore
+
+
+class Fate(Enum):
+    """What became of a copy that was to be dropped."""
+
+    DROPPED = "it is gone, and REMOVED has said so"
+    KEPT = "it stays, and STORED has said so"
+    GONE = "it is gone for another reason: its file was deleted, or the copy was damaged"
 
 
 class _End(Enum):
     """Why a withdrawal was given up before its time."""
 
     RIVAL = "another peer with a greater id withdraws the same chunk, and needs us to keep it"
-    VOID = "the file was deleted, or the peer stops: there is nothing to say about the copy any more"
+    VOID = "the file was deleted: there is nothing to say about the copy any more"
 
 
 @define(eq=False)
 class _Withdrawal:
-    """A copy on offer: who has said since that he holds the chunk and doesn't withdraw it himself."""
+    """A copy that may go: who has said that he holds the chunk, since it counts, and doesn't withdraw it himself."""
 
+    is_offer: bool
+    """Whether REMOVED goes out before the copy does, so that rivals hear of each other."""
+    counts_from: float = float("inf")
+    """In the clock's seconds: what was said before may be of somebody who withdraws the chunk by now."""
     confirmed: set[PeerId] = field(factory=set)
     waiting: Deferred[None] | None = None
     given_up: _End | None = None
@@ -42,9 +60,14 @@ class Withdrawals:
     """Copies that this peer is about to drop.
 
     While a copy is being withdrawn this peer sends no STORED for it, and it is dropped only on STOREDs that
-    came after the withdrawal began. So of two peers that rely on each other at most one can drop: whoever
-    confirmed to the other was not withdrawing then, and needs a confirmation of its own to drop later.
+    came when this peer had been silent for so long that its own last one had arrived everywhere. So whoever
+    drops relies on a peer that fell silent later than itself, if at all, and the last of them all keeps its
+    copy, whatever messages are lost.
+
+    Calling contract: enter ``room`` before each ``offer`` and ``after``, and leave it when that has ended.
     """
+
+    _log = Logger()
 
     def __init__(
         self,
@@ -53,77 +76,107 @@ class Withdrawals:
         store: IChunkStore,
         store_lane: Lane,
         on_dropped: Iterable[Callable[[ChunkId], None]],
+        on_kept: Callable[[ChunkId], None],
         clock: IReactorTime,
     ) -> None:
+        """*on_kept* is told of copies that were offered in vain: what was heard meanwhile may ask for a repair."""
+        self.room = Turnstile(Window(MAX_WITHDRAWALS))
         self._speaker = speaker
         self._store = store
         self._store_lane = store_lane
         self._on_dropped = tuple(on_dropped)
+        self._on_kept = on_kept
         self._clock = clock
+        self._pacer = Pacer(REMOVED_PER_SECOND, 1)
         self._under_way: dict[ChunkId, _Withdrawal] = {}
+        self._being_dropped: dict[ChunkId, Deferred[None]] = {}
+        self._is_stopped = False
 
     def is_withdrawing(self, chunk_id: ChunkId) -> bool:
-        """Whether this peer's copy of the chunk may be gone in a moment."""
-        return chunk_id in self._under_way
+        """Whether this peer's copy of the chunk may be gone in a moment: no STORED may vouch for it."""
+        return chunk_id in self._under_way or chunk_id in self._being_dropped
 
-    async def offer(self, chunk_id: ChunkId, threshold: int) -> bool:
-        """Say REMOVED, keep the bytes for 2 s, and drop them if *threshold* others say that they hold the chunk.
+    def is_offered(self, chunk_id: ChunkId) -> bool:
+        """Whether REMOVED is said before the copy is dropped: a CHUNK would have the others count it again."""
+        withdrawal = self._under_way.get(chunk_id)
+        return chunk_id in self._being_dropped or (withdrawal is not None and withdrawal.is_offer)
 
-        False if the copy is kept, which STORED then says.
-        """
-        if chunk_id in self._under_way:
-            return False
-        withdrawal = self._under_way[chunk_id] = _Withdrawal()
+    async def offer(self, chunk_id: ChunkId) -> Fate:
+        """Say REMOVED, keep the bytes for 2 s, and drop them if as many others hold the chunk as should."""
+        if self.is_withdrawing(chunk_id):
+            return Fate.KEPT
+        withdrawal = self._under_way[chunk_id] = _Withdrawal(is_offer=True)
         try:
-            self._speaker.removed(chunk_id)
-            withdrawal.waiting = deferLater(self._clock, WITHDRAWAL_TIME)
-            withdrawal.waiting.addErrback(lambda _cancelled: None)
-            await withdrawal.waiting
-            if self._is_to_be_kept(chunk_id, withdrawal, len(withdrawal.confirmed) >= threshold):
-                return False
-            return await self._drop(chunk_id)
+            await self._wait(withdrawal, WITHDRAWAL_QUIET)
+            await self._wait(withdrawal, self._pace())
+            if withdrawal.given_up is None:
+                self._count_from_now(withdrawal)
+                self._speaker.removed(chunk_id)
+                await self._wait(withdrawal, WITHDRAWAL_TIME)
+            held = await self._held(chunk_id)
+            fate = await self._settle(
+                chunk_id, withdrawal, held, threshold=0 if held is None else held.desired
+            )
         finally:
             del self._under_way[chunk_id]
+        if fate is Fate.KEPT:
+            self._on_kept(chunk_id)
+        return fate
 
-    async def after(self, chunk_id: ChunkId, place: Callable[[], Deferred[int]], threshold: int) -> bool:
-        """Withdraw the copy while *place* finds others for it, and drop it if they are *threshold* or more.
+    async def after(self, chunk_id: ChunkId, place: Callable[[], Awaitable[None]]) -> Fate:
+        """Withdraw the copy while *place* looks for others to hold the chunk, and drop it if any does.
 
         REMOVED goes out only when it is dropped.
         """
-        if chunk_id in self._under_way:
-            return False
-        withdrawal = self._under_way[chunk_id] = _Withdrawal()
+        if self.is_withdrawing(chunk_id):
+            return Fate.KEPT
+        withdrawal = self._under_way[chunk_id] = _Withdrawal(is_offer=False)
         try:
-            holders = await place()
-            if self._is_to_be_kept(chunk_id, withdrawal, holders >= threshold):
-                return False
-            if not await self._drop(chunk_id):
-                return False
-            self._speaker.removed(chunk_id)
-            return True
+            await self._wait(withdrawal, WITHDRAWAL_QUIET)
+            self._count_from_now(withdrawal)
+            try:
+                await place()
+            except CancelledError:
+                # A deletion ends the run that places it; anything else that cancels means this withdrawal too.
+                if withdrawal.given_up is None:
+                    raise
+            await self._wait(withdrawal, self._pace())
+            return await self._settle(chunk_id, withdrawal, await self._held(chunk_id), threshold=1)
         finally:
             del self._under_way[chunk_id]
 
     async def drop(self, chunk_id: ChunkId) -> bool:
-        """Drop the copy whoever else holds the chunk, and say REMOVED; False if there was none."""
-        if not await self._drop(chunk_id):
+        """Say REMOVED and drop the copy, whoever else holds the chunk; False if there is none."""
+        if chunk_id in self._being_dropped or self._is_stopped:
             return False
-        self._speaker.removed(chunk_id)
-        return True
+        paced = self._being_dropped[chunk_id] = deferLater(self._clock, self._pace())
+        try:
+            await paced
+            if await self._held(chunk_id) is None:
+                return False
+            # Said first: whoever crashes between the two is not counted on for a copy that is gone.
+            self._speaker.removed(chunk_id)
+            return await self._delete(chunk_id)
+        finally:
+            del self._being_dropped[chunk_id]
 
     def heard_stored(self, chunk_id: ChunkId, peer_id: PeerId) -> None:
         """*peer_id* says that it holds the chunk."""
         withdrawal = self._under_way.get(chunk_id)
-        if withdrawal is not None:
+        if (
+            withdrawal is not None
+            and peer_id != self._speaker.peer_id
+            and self._clock.seconds() >= withdrawal.counts_from
+        ):
             withdrawal.confirmed.add(peer_id)
 
     def heard_removed(self, chunk_id: ChunkId, peer_id: PeerId) -> None:
-        """*peer_id* withdraws its copy too: the one with the smaller id gives up."""
+        """*peer_id* drops its copy, or offers to: of two that offer, the one with the smaller id gives up."""
         withdrawal = self._under_way.get(chunk_id)
         if withdrawal is None:
             return
         withdrawal.confirmed.discard(peer_id)
-        if self._speaker.peer_id < peer_id:
+        if withdrawal.is_offer and self._speaker.peer_id < peer_id:
             withdrawal.give_up(_End.RIVAL)
 
     def forget_file(self, file_id: FileId) -> None:
@@ -133,21 +186,54 @@ class Withdrawals:
                 withdrawal.give_up(_End.VOID)
 
     def stop(self) -> None:
-        """Keep what is on offer."""
-        for withdrawal in list(self._under_way.values()):
-            withdrawal.give_up(_End.VOID)
+        """Begin to drop nothing more; whoever withdraws a copy is to be cancelled by who began it."""
+        self._is_stopped = True
+        for paced in list(self._being_dropped.values()):
+            paced.cancel()
 
-    def _is_to_be_kept(self, chunk_id: ChunkId, withdrawal: _Withdrawal, is_held_elsewhere: bool) -> bool:
-        """Whether the withdrawal came to nothing; STORED then says that the copy stays."""
-        if withdrawal.given_up is _End.VOID:
-            return True
-        if withdrawal.given_up is _End.RIVAL or not is_held_elsewhere:
+    def _pace(self) -> float:
+        """How many seconds the next REMOVED has to wait, so that all of them keep their rate."""
+        return self._pacer.delay(self._clock.seconds(), 1)
+
+    def _count_from_now(self, withdrawal: _Withdrawal) -> None:
+        withdrawal.counts_from = self._clock.seconds()
+
+    async def _wait(self, withdrawal: _Withdrawal, seconds: float) -> None:
+        """Let time pass, less of it if the withdrawal is given up."""
+        if withdrawal.given_up is not None:
+            return
+        withdrawal.waiting = deferLater(self._clock, seconds)
+        try:
+            await withdrawal.waiting
+        except CancelledError:
+            if withdrawal.given_up is None:
+                raise
+        finally:
+            withdrawal.waiting = None
+
+    async def _settle(
+        self, chunk_id: ChunkId, withdrawal: _Withdrawal, held: HeldChunk | None, *, threshold: int
+    ) -> Fate:
+        if held is None or chunk_id in self._being_dropped or withdrawal.given_up is _End.VOID:
+            return Fate.GONE
+        if withdrawal.given_up is _End.RIVAL or len(withdrawal.confirmed) < threshold:
             self._speaker.stored(chunk_id)
-            return True
-        return False
+            return Fate.KEPT
+        if not withdrawal.is_offer:
+            self._speaker.removed(chunk_id)
+        try:
+            return Fate.DROPPED if await self._delete(chunk_id) else Fate.GONE
+        except StorageError:
+            self._log.failure("the copy of {chunk} stays", chunk=str(chunk_id))
+            self._speaker.stored(chunk_id)
+            return Fate.KEPT
 
-    async def _drop(self, chunk_id: ChunkId) -> bool:
-        is_dropped: bool = await self._store_lane.submit(self._store.delete, chunk_id)
+    async def _held(self, chunk_id: ChunkId) -> HeldChunk | None:
+        held: HeldChunk | None = await self._store_lane.submit(self._store.describe, chunk_id)
+        return held
+
+    async def _delete(self, chunk_id: ChunkId) -> bool:
+        is_deleted: bool = await self._store_lane.submit(self._store.delete, chunk_id)
         for on_dropped in self._on_dropped:
             on_dropped(chunk_id)
-        return is_dropped
+        return is_deleted

@@ -52,8 +52,8 @@ MAX_BODIES_OVERHEARD = 8
 # Stops a flood of REMOVEDs from becoming one of PUTCHUNKs; what is over it is repaired at the next REMOVED.
 MAX_REPAIRS_DUE = 4_096
 
-# Copies being withdrawn at once. Each makes every other holder answer within the two seconds that it takes,
-# so this is 50 a second; stops a RECLAIM of a large store from becoming a storm.
+# Copies being withdrawn at once. Each makes every other holder answer within the 2.5 seconds that it takes,
+# so this is 40 a second; stops a RECLAIM of a large store from becoming a storm.
 MAX_WITHDRAWALS = 100
 
 # Changes to what is known of holders that gather before they are written in one batch. Stops STOREDs that
@@ -91,6 +91,10 @@ MAX_DELETIONS_REMEMBERED = 4_096
 # Finished waits in a row, with the same few peers answering each, after which copies are scarce and not lost.
 # Eight losses that look alike are unlikely even at high loss, and cost eight places of the window at most.
 SCARCE_RUN = 8
+
+# Files of others whose fileId is to be written in upper case. As many as one group backs up at a time, many times
+# over; stops invented ids from growing that memory (about 1 MB).
+MAX_UPPER_CASE_IDS = 4_096
 
 # --- Rates ---------------------------------------------------------------------------------------------
 

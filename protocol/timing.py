@@ -53,6 +53,11 @@ WITHDRAWAL_TIME: Final = 2.0
 """Between the REMOVED for a copy to be dropped and the loss of its bytes: the others confirm theirs in it,
 each after its response delay."""
 
+WITHDRAWAL_QUIET: Final = 0.5
+"""How long a peer is silent about a copy before what it hears of others counts: longer than any STORED of its
+own is under way, the time in full receive buffers included, so that no two peers rely on what each said before
+it fell silent."""
+
 LOOK_AGAIN_SPACING: Final = 10.0
 """The least between two chunk backups for one chunk that REMOVEDs in the name of no known holder set off."""
 

@@ -268,7 +268,7 @@ class TestWithoutRoom:
             holder.stored(CHUNK)
             group.pass_time(A_WHILE)
             home.putchunk(OTHER, bytes(CHUNK_SIZE))
-            group.pass_time(0.5)
+            group.pass_time(1.0)
             assert home.heard(Removed) == [Removed(VERSION_1_0, PeerId(2), *CHUNK)]
             holder.stored(CHUNK)
             group.pass_time(A_WHILE)
