@@ -15,6 +15,7 @@ from peer.rare_log import RareLog
 from protocol.codec import parse, serialize
 from protocol.errors import ProtocolError
 from protocol.messages import Chunk, Message, PutChunk
+from protocol.spelling import UpperCaseIds
 from protocol.values import Edition, PeerId
 
 Receive = Callable[[Message], None]
@@ -44,6 +45,7 @@ class Channel:
         self._about_others = RareLog(clock=clock)
         # Apart, so that others can't use up what may be said about ourselves.
         self._about_ourselves = RareLog(clock=clock)
+        self._upper_case_ids = UpperCaseIds()
         self._is_stopped = False
 
     def start(self, receive: Receive) -> None:
@@ -60,7 +62,8 @@ class Channel:
         """Multicast the message on the group of its type."""
         if self._is_stopped:
             return
-        datagram = serialize(message, self._edition)
+        upper_case_id = message.file_id in self._upper_case_ids
+        datagram = serialize(message, self._edition, upper_case_id=upper_case_id)
         self._counters.note_sent(message.message_type, len(datagram))
         self._network.send(self._group_of(message), datagram)
 
@@ -83,6 +86,7 @@ class Channel:
             self._note_drop(error, source)
             return
         self._counters.note_received(message.message_type, len(datagram))
+        self._upper_case_ids.heard(message, datagram)
         if message.sender_id == self._peer_id:
             self._note_own_id(message, source)
         try:

@@ -56,13 +56,19 @@ def parse(datagram: bytes) -> Message:
     raise diagnose(datagram)
 
 
-def serialize(message: Message, edition: Edition = Edition.TYPE_FIRST) -> bytes:
-    """The datagram that says ``message`` in the given edition, in the form that all real peers understand."""
+def serialize(
+    message: Message, edition: Edition = Edition.TYPE_FIRST, *, upper_case_id: bool = False
+) -> bytes:
+    """The datagram that says ``message`` in the given edition, in the form that all real peers understand.
+
+    ``upper_case_id`` spells the fileId as those do who wrote it so themselves, and compare it as text.
+    """
     if edition is Edition.TYPE_FIRST:
         start = f"{message.message_type} {message.version}"
     else:
         start = f"{message.version} {message.message_type}"
-    header = f"{start} {message.sender_id} {message.file_id}"
+    file_id = message.file_id.hex().upper() if upper_case_id else message.file_id.hex()
+    header = f"{start} {message.sender_id} {file_id}"
     if isinstance(message, PutChunk):
         header += f" {message.chunk_no} {message.replication_degree}"
         return b"%b \r\n\r\n%b" % (header.encode("ascii"), message.body)
