@@ -201,6 +201,11 @@ def eventually(is_so: Callable[[], bool], what: str, seconds: float = 20.0) -> N
         time.sleep(0.1)
 
 
+def let_pass(seconds: float) -> None:
+    """Let real time pass, where what is to be shown is that nothing happens in it."""
+    time.sleep(seconds)
+
+
 def is_alive(process_id: int) -> bool:
     """Whether the process still runs; one that has ended but that nobody has waited for doesn't."""
     try:

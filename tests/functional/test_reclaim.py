@@ -1,12 +1,11 @@
 """Disk is given back without losing what others rely on (SPEC.md 6)."""
 
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.functional.group import Group, eventually, local_group, made_file
+from tests.functional.group import Group, eventually, let_pass, local_group, made_file
 
 pytestmark = [pytest.mark.functional, pytest.mark.slow]
 
@@ -65,7 +64,7 @@ def test_a_path_that_was_deleted_and_at_once_backed_up_again_restores_ten_second
     group[0].do("DELETE", str(file))
     new = group[0].do("BACKUP", str(file), "2")["file_id"]
     assert new != old
-    time.sleep(10)
+    let_pass(10.0)
     assert group[0].restored(file) == file.read_bytes()
     for peer in group.others:
         eventually(lambda peer=peer: {c["file_id"] for c in peer.stored} == {new}, "the old copies are gone")  # type: ignore[misc]
