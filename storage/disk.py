@@ -52,11 +52,13 @@ class PosixFile:
             got += len(data)
         return b"".join(parts)
 
-    def write_at(self, offset: int, data: bytes) -> None:
+    def write_at(self, offset: int, *parts: bytes) -> None:
         """See IFile."""
-        written = os.pwrite(self._descriptor, data, offset)
-        while written < len(data):
-            written += os.pwrite(self._descriptor, memoryview(data)[written:], offset + written)
+        written = os.pwritev(self._descriptor, parts, offset)
+        if written < sum(map(len, parts)):
+            data = memoryview(b"".join(parts))
+            while written < len(data):
+                written += os.pwrite(self._descriptor, data[written:], offset + written)
 
     def size(self) -> int:
         """See IFile."""
@@ -66,11 +68,11 @@ class PosixFile:
         """See IFile."""
         os.ftruncate(self._descriptor, size)
 
-    def start_sync(self) -> None:
+    def start_sync(self, offset: int = 0, length: int = 0) -> None:
         """See IFile."""
         if _sync_file_range is not None:
             # The answer is of no interest: what goes wrong here goes wrong, and is told, at the sync.
-            _sync_file_range(self._descriptor, 0, 0, _SYNC_FILE_RANGE_WRITE)
+            _sync_file_range(self._descriptor, offset, length, _SYNC_FILE_RANGE_WRITE)
 
     def sync(self) -> None:
         """See IFile."""
@@ -83,6 +85,16 @@ class PosixFile:
         if _fallocate(self._descriptor, _FALLOC_KEEP_SIZE | _FALLOC_PUNCH_HOLE, offset, length):
             number = ctypes.get_errno()
             raise OSError(number, os.strerror(number))
+
+    def next_data(self, offset: int) -> tuple[int, int] | None:
+        """See IFile."""
+        try:
+            first = os.lseek(self._descriptor, offset, os.SEEK_DATA)
+            return first, os.lseek(self._descriptor, first, os.SEEK_HOLE)
+        except OSError as error:
+            if error.errno != errno.ENXIO:
+                raise
+            return None
 
     def stat(self) -> FileStat:
         """See IFile."""

@@ -56,8 +56,8 @@ class IFile(Interface):
     def read_at(offset: int, length: int) -> bytes:
         """So many bytes, or fewer at the end of the file only."""
 
-    def write_at(offset: int, data: bytes) -> None:
-        """Write all of it. If that fails, any part of it may have been written."""
+    def write_at(offset: int, *parts: bytes) -> None:
+        """Write all of the parts, one behind the other. If that fails, any of it may have been written."""
 
     def size() -> int:
         """The length of the file."""
@@ -65,10 +65,11 @@ class IFile(Interface):
     def truncate(size: int) -> None:
         """Cut the file short, or lengthen it with zeros."""
 
-    def start_sync() -> None:
+    def start_sync(offset: int = 0, length: int = 0) -> None:
         """Begin to write out what isn't on the disk yet, without waiting: a hint that promises nothing.
 
-        Given to each of several files before they are synced, it lets those syncs share their work.
+        Given while more is being made ready to be written, it lets the disk work meanwhile. A length of 0
+        means all from the offset on.
         """
 
     def sync() -> None:
@@ -76,6 +77,12 @@ class IFile(Interface):
 
     def punch(offset: int, length: int) -> None:
         """Give a part's space back; it reads as zeros. OSError EOPNOTSUPP where the file system can't."""
+
+    def next_data(offset: int) -> tuple[int, int] | None:
+        """The first part from the offset on that takes space: where it begins and ends. None: there is none.
+
+        What lies between such parts are holes. A file system that doesn't tell them has one part, all of it.
+        """
 
     def stat() -> FileStat:
         """What the file system knows of it now."""

@@ -41,6 +41,34 @@ class TestBothDisks:
         file.sync()
         file.close()
 
+    def test_parts_are_written_one_behind_the_other(self, disk: IDisk, root: str) -> None:
+        file = disk.open(f"{root}/file", create=True)
+        file.write_at(1, b"head", b"", b"body", b"\0")
+        assert file.read_at(0, 99) == b"\0headbody\0"
+        file.write_at(0)
+        assert file.size() == 10
+        file.close()
+
+    def test_a_file_tells_its_data_from_its_holes(self, disk: IDisk, root: str) -> None:
+        file = disk.open(f"{root}/file", create=True)
+        assert file.next_data(0) is None
+        file.write_at(65_536, b"x" * 8_192)
+        file.write_at(131_072, b"y" * 10)
+        file.sync()
+        assert file.next_data(0) == (65_536, 73_728)
+        assert file.next_data(70_000) == (70_000, 73_728)
+        assert file.next_data(73_728) == (131_072, 131_082)
+        assert file.next_data(131_082) is None
+        try:
+            file.punch(65_536, 65_536)
+        except OSError as error:
+            if error.errno != errno.EOPNOTSUPP:
+                raise
+        else:
+            assert file.read_at(65_536, 4) == bytes(4)
+            assert file.next_data(0) == (131_072, 131_082)
+        file.close()
+
     def test_a_missing_file_is_made_only_if_asked_for(self, disk: IDisk, root: str) -> None:
         with pytest.raises(FileNotFoundError):
             disk.open(f"{root}/file")
@@ -181,11 +209,12 @@ class TestThePosixDisk:
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         write, read = os.pwrite, os.pread
+        monkeypatch.setattr(os, "pwritev", lambda fd, parts, offset: write(fd, parts[0][:1_000], offset))
         monkeypatch.setattr(os, "pwrite", lambda fd, data, offset: write(fd, bytes(data)[:1_000], offset))
         monkeypatch.setattr(os, "pread", lambda fd, length, offset: read(fd, min(length, 700), offset))
         body = Random(1).randbytes(4_321)
         file = PosixDisk().open(str(tmp_path / "file"), create=True)
-        file.write_at(5, body)
+        file.write_at(5, body[:2_000], body[2_000:])
         assert file.read_at(5, 10_000) == body
         file.close()
 
@@ -322,13 +351,17 @@ class TestADiskThatFails:
             file.sync()
         file.sync()
 
-    def test_it_is_full_when_its_files_fill_it(self) -> None:
-        disk = MemoryDisk(total_bytes=10)
+    def test_it_is_full_when_the_blocks_of_its_files_fill_it(self) -> None:
+        disk = MemoryDisk(total_bytes=3 * 4_096)
         file = disk.open("/file", create=True)
         file.write_at(0, b"12345678")
         file.write_at(0, b"87654321")
         with pytest.raises(OSError, match="No space"):
-            file.write_at(6, b"12345")
-        assert disk.free_bytes("/") == 2
+            file.write_at(4_096, bytes(8_193))
+        assert disk.free_bytes("/") == 8_192
+        file.write_at(1_000_000, b"far away")
+        assert disk.free_bytes("/") == 4_096
+        file.punch(0, 4_096)
+        assert disk.free_bytes("/") == 8_192
         disk.remove("/file")
-        assert disk.free_bytes("/") == 10
+        assert disk.free_bytes("/") == 3 * 4_096

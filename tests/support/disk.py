@@ -2,6 +2,7 @@
 
 What it models, from the strict end of what real file systems do:
 
+- A file is made of blocks of 4,096 bytes; holes take none.
 - A file keeps what it held at its last ``sync``; a folder keeps the names it had at its last
   ``sync_directory``. A synced file whose name wasn't synced is gone. Made folders are there at once.
 - ``crash()`` loses all the rest. ``crash(random)`` draws: of each name, whether the old or the new is there;
@@ -17,7 +18,8 @@ from __future__ import annotations
 import errno
 import posixpath
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from itertools import count
 from random import Random
 
@@ -26,6 +28,7 @@ from zope.interface import implementer
 
 from storage.disk import FileKind, FileStat, IDisk, IFile, ILock
 from tests.support.disk_nodes import Connection, Database, Directory, Inode, as_sqlite_says, os_error, stat_of
+from tests.support.sparse import SparseBytes
 
 
 class PowerLost(BaseException):
@@ -53,24 +56,23 @@ class MemoryFile:
 
     def read_at(self, offset: int, length: int) -> bytes:
         self.disk.announce("read", self.path, is_change=False)
-        return bytes(self.inode.data[offset : offset + length])
+        return self.inode.content.read(offset, length)
 
-    def write_at(self, offset: int, data: bytes) -> None:
+    def write_at(self, offset: int, *parts: bytes) -> None:
+        data = b"".join(parts)
         self._change("write")
-        self.disk.take(max(0, offset + len(data) - len(self.inode.data)), self.path)
+        self.disk.take(self.inode.content.missing_bytes(offset, len(data)), self.path)
         self.inode.write(offset, data)
-        self.inode.pending.append((offset, bytes(data)))
 
     def size(self) -> int:
-        return len(self.inode.data)
+        return self.inode.content.size
 
     def truncate(self, size: int) -> None:
         self._change("truncate")
-        self.disk.take(size - len(self.inode.data), self.path)
-        self.inode.truncate(size)
-        self.inode.pending.append((size, None))
+        with self._giving_back():
+            self.inode.truncate(size)
 
-    def start_sync(self) -> None:
+    def start_sync(self, offset: int = 0, length: int = 0) -> None:
         self.disk.check_power()
 
     def sync(self) -> None:
@@ -79,9 +81,12 @@ class MemoryFile:
 
     def punch(self, offset: int, length: int) -> None:
         self._change("punch")
-        zeros = bytes(max(0, min(length, len(self.inode.data) - offset)))
-        self.inode.write(offset, zeros)
-        self.inode.pending.append((offset, zeros))
+        with self._giving_back():
+            self.inode.punch(offset, length)
+
+    def next_data(self, offset: int) -> tuple[int, int] | None:
+        self.disk.announce("read", self.path, is_change=False)
+        return self.inode.content.next_data(offset)
 
     def stat(self) -> FileStat:
         return stat_of(self.inode)
@@ -96,6 +101,12 @@ class MemoryFile:
         self.disk.announce(kind, self.path)
         if kind != "sync":
             self.inode.changed_at = self.disk.changes
+
+    @contextmanager
+    def _giving_back(self) -> Iterator[None]:
+        before = self.inode.content.taken_bytes
+        yield
+        self.disk.take(self.inode.content.taken_bytes - before, self.path)
 
 
 @implementer(ILock)
@@ -174,7 +185,8 @@ class MemoryDisk:
     def flip_bit(self, path: str, offset: int) -> None:
         """Damage a file, on the disk too."""
         inode = self._file(path)
-        inode.data[offset] ^= 1
+        (byte,) = inode.content.read(offset, 1)
+        inode.content.write(offset, bytes([byte ^ 1]))
         inode.sync()
 
     def make_device(self, path: str) -> None:
@@ -215,7 +227,7 @@ class MemoryDisk:
                 raise os_error(errno.EISDIR, path)
             found = Inode(found.number, found.changed_at, FileKind.DIRECTORY)
         if found.database is not None:
-            found.data = bytearray(found.database.content())
+            found.content = SparseBytes.of(found.database.content())
         return MemoryFile(self, path, found, writable)
 
     def exists(self, path: str) -> bool:
@@ -251,7 +263,7 @@ class MemoryDisk:
         old_folder, old_name = self._place(source)
         moved = self._find(source)
         if self.exists(target):
-            self._used_bytes -= len(self._file(target).data)
+            self._used_bytes -= self._file(target).content.taken_bytes
         assert not isinstance(moved, Inode) or moved.database is None, "SQLite is using this file"
         self._place(target)[0].entries[posixpath.basename(target)] = moved
         del old_folder.entries[old_name]
@@ -264,7 +276,7 @@ class MemoryDisk:
     def remove(self, path: str) -> None:
         removed = self._file(path)
         self.announce("remove", path)
-        self._used_bytes -= len(removed.data)
+        self._used_bytes -= removed.content.taken_bytes
         folder, name = self._place(path)
         del folder.entries[name]
 
@@ -301,7 +313,7 @@ class MemoryDisk:
             self.open(path, create=True)
         inode = self._file(path)
         if inode.database is None:
-            inode.database = Database(bytes(inode.data))
+            inode.database = Database(inode.content.read(0, inode.content.size))
         connection = sqlite3.connect(
             inode.database.address,
             uri=True,
@@ -372,6 +384,6 @@ def _parts(path: str) -> list[str]:
 
 def _bytes_below(folder: Directory) -> int:
     return sum(
-        _bytes_below(entry) if isinstance(entry, Directory) else len(entry.data)
+        _bytes_below(entry) if isinstance(entry, Directory) else entry.content.taken_bytes
         for entry in folder.entries.values()
     )

@@ -16,6 +16,7 @@ from typing import Protocol
 from attrs import define, field
 
 from storage.disk import FileKind, FileStat
+from tests.support.sparse import SparseBytes
 
 _SECTOR = 512
 _database_numbers = count()
@@ -33,52 +34,59 @@ class AnnouncesOperations(Protocol):
         """Raise what a test wants to be raised."""
 
 
+Change = Callable[[SparseBytes, Random], None]
+"""What arrives of a change that wasn't synced when the power went: some of it, by a draw."""
+
+
 @define(eq=False)
 class Inode:
     number: int
     changed_at: int
     kind: FileKind = FileKind.REGULAR
-    data: bytearray = field(factory=bytearray)
-    synced: bytes = b""
-    pending: list[tuple[int, bytes | None]] = field(factory=list)
-    """Writes (offset, data) and truncations (size, None) since the last sync."""
+    content: SparseBytes = field(factory=SparseBytes)
+    synced: SparseBytes = field(factory=SparseBytes)
+    pending: list[Change] = field(factory=list)
+    """What was done since the last sync."""
     database: Database | None = None
 
     def write(self, offset: int, data: bytes) -> None:
-        if offset > len(self.data):
-            self.data.extend(bytes(offset - len(self.data)))
-        self.data[offset : offset + len(data)] = data
+        self.content.write(offset, data)
+
+        def arrive(content: SparseBytes, random: Random) -> None:
+            is_torn = random.random() < 0.5
+            length = random.randrange(len(data) + 1) // _SECTOR * _SECTOR if is_torn else len(data)
+            content.write(offset, data[:length])
+
+        self.pending.append(arrive)
 
     def truncate(self, size: int) -> None:
-        del self.data[size:]
-        self.data.extend(bytes(size - len(self.data)))
+        self.content.truncate(size)
+        self.pending.append(lambda content, random: content.truncate(size))
+
+    def punch(self, offset: int, length: int) -> None:
+        self.content.punch(offset, length)
+        self.pending.append(lambda content, random: content.punch(offset, length))
+
+    def replace(self, content: bytes) -> None:
+        self.content = SparseBytes.of(content)
+        self.sync()
 
     def sync(self) -> None:
-        self.synced = bytes(self.data)
+        self.synced = self.content.copy()
         self.pending.clear()
 
     def crash(self, random: Random | None) -> None:
         if self.database is not None:
             latest = self.database.close_all()
             self.database = None
-            self.data = bytearray(latest if random is not None and random.random() < 0.5 else self.synced)
-        else:
-            self.data = bytearray(self.synced)
-            for place, data in self.pending if random is not None else ():
-                self._arrive(place, data, random)
+            if random is not None and random.random() < 0.5:
+                self.synced = SparseBytes.of(latest)
+        elif random is not None:
+            for arrive in self.pending:
+                if random.random() >= 0.4:
+                    arrive(self.synced, random)
+        self.content = self.synced
         self.sync()
-
-    def _arrive(self, place: int, data: bytes | None, random: Random | None) -> None:
-        assert random is not None
-        fate = random.random()
-        if fate < 0.4:
-            return
-        if data is None:
-            self.truncate(place)
-        elif fate < 0.7:
-            self.write(place, data)
-        else:
-            self.write(place, data[: random.randrange(len(data) + 1) // _SECTOR * _SECTOR])
 
 
 @define(eq=False)
@@ -158,9 +166,8 @@ class Connection(sqlite3.Connection):
         self.forget()
         if not database.connections and not self.disk.is_off:
             # SQLite moves the journal into the database, and syncs that, when the last one goes.
-            self.inode.data = bytearray(database.close_all())
+            self.inode.replace(database.close_all())
             self.inode.database = None
-            self.inode.sync()
 
     def forget(self) -> None:
         assert self.inode.database is not None
@@ -174,7 +181,7 @@ class Connection(sqlite3.Connection):
             raise as_sqlite_says(error) from error
         cursor = commit()
         if super().execute("PRAGMA synchronous").fetchone()[0] >= 2:
-            self.inode.synced = _content(self)
+            self.inode.synced = SparseBytes.of(_content(self))
         return cursor
 
 
@@ -198,4 +205,4 @@ def os_error(number: int, path: str) -> OSError:
 def stat_of(entry: Inode | Directory) -> FileStat:
     if isinstance(entry, Directory):
         return FileStat(0, entry.changed_at, entry.changed_at, 1, entry.number, FileKind.DIRECTORY)
-    return FileStat(len(entry.data), entry.changed_at, entry.changed_at, 1, entry.number, entry.kind)
+    return FileStat(entry.content.size, entry.changed_at, entry.changed_at, 1, entry.number, entry.kind)
