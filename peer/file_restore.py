@@ -75,6 +75,12 @@ class FileRestore:
     async def _restore_chunks(self, version: FileVersion, target: RestoredFile) -> None:
         for numbers in batches(version.chunk_count):
             known = await self._home.known_chunks(version, numbers)
+            if len(known) < len(numbers):
+                raise OperationError(
+                    ErrorCode.CANCELLED,
+                    f"A newer backup of {self._path!r} has replaced the one that was being restored: "
+                    "restore it again.",
+                )
             for no in numbers:
                 digest = known[no].digest
                 assert digest is not None, "a complete version has the digest of every chunk"
