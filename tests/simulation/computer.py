@@ -339,7 +339,14 @@ class Computer(StorageWatcher):
             process.network.close()
             process.clock.kill()
             self.world.graveyard.append(process)
+            self._unhear_deletions()
             self.world.cut_off(self)
+
+    def _unhear_deletions(self) -> None:
+        """A DELETE that was heard, but not carried out before the end, is as good as not heard."""
+        for file_id in {chunk_id.file_id for chunk_id in self.copies.held}:
+            heard = self.world.facts.delete_heard.get(file_id, [])
+            heard[:] = [one for one in heard if one.by != self.peer_id]
 
     async def _stop(self, process: Process) -> None:
         assert process.started is not None
