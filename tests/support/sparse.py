@@ -68,10 +68,10 @@ class SparseBytes:
         for number in [number for number in self.blocks if offset <= number * BLOCK < offset + length]:
             if (number + 1) * BLOCK <= offset + length:
                 del self.blocks[number]
-        first, last = -(-offset // BLOCK) * BLOCK, (offset + length) // BLOCK * BLOCK
-        for start, end in ((offset, min(first, offset + length)), (max(last, offset), offset + length)):
-            if start < end <= self.size and start // BLOCK in self.blocks:
-                self.write(start, bytes(end - start))
+        end = min(offset + length, self.size)
+        for start, stop in ((offset, -(-offset // BLOCK) * BLOCK), (max(offset, end // BLOCK * BLOCK), end)):
+            if start < min(stop, end) and start // BLOCK in self.blocks:
+                self.write(start, bytes(min(stop, end) - start))
 
     def truncate(self, size: int) -> None:
         """Cut it, or let it end with a hole."""
