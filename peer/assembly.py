@@ -121,7 +121,9 @@ class Peer:
             outbox=self._outbox,
             clock=clock,
         )
-        restores = ChunkRestores(speaker=speaker, room=Turnstile(Window(RESTORE_WINDOW)), clock=clock)
+        restores = ChunkRestores(
+            speaker=speaker, room=Turnstile(Window(RESTORE_WINDOW)), counters=self.counters, clock=clock
+        )
         self._holders = HolderKnowledge(
             ledgers=Ledgers(store, store_lane, catalog, catalog_lane),
             is_ours=self._home.is_ours,

@@ -9,8 +9,11 @@ from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
+from peer.metrics import Counters
+from peer.rare_log import RareLog
 from peer.speaker import Speaker
 from peer.waiting import Turnstile
+from protocol.limits import MAX_BODIES_OFFERED
 from protocol.messages import Chunk
 from protocol.timing import ATTEMPT_WAITS
 from protocol.values import ChunkId
@@ -34,6 +37,7 @@ class ChunkRestore:
         self._restores = restores
         self._clock = clock
         self._attempts = 0
+        self._offered = 0
         self._timer: IDelayedCall | None = None
         self._is_over = False
 
@@ -45,12 +49,17 @@ class ChunkRestore:
 
     def heard(self, body: bytes) -> None:
         """A CHUNK came for this chunk."""
-        if not self._is_over:
+        if not self._is_over and self._offered < MAX_BODIES_OFFERED:
             accepted = Deferred.fromCoroutine(self._offer(body))
             accepted.addErrback(self._fail)
 
     async def _offer(self, body: bytes) -> None:
-        if await self._accept(body):
+        self._offered += 1
+        try:
+            is_accepted = await self._accept(body)
+        finally:
+            self._offered -= 1
+        if is_accepted:
             self._finish(True)
         else:
             self._restores.note_wrong(self.chunk_id)
@@ -96,11 +105,14 @@ class ChunkRestores:
         *,
         speaker: Speaker,
         room: Turnstile,
+        counters: Counters,
         clock: IReactorTime,
     ) -> None:
         self.room = room
         self._speaker = speaker
+        self._counters = counters
         self._clock = clock
+        self._rare_log = RareLog(clock=clock)
         self._runs: dict[ChunkId, list[ChunkRestore]] = {}
 
     def start(self, chunk_id: ChunkId, accept: Accept) -> ChunkRestore:
@@ -121,7 +133,11 @@ class ChunkRestores:
 
     def note_wrong(self, chunk_id: ChunkId) -> None:
         """A CHUNK's bytes had the wrong digest; they were thrown away, and the next GETCHUNK asks again."""
-        self._log.warn("a CHUNK for {chunk} had the wrong digest and was thrown away", chunk=str(chunk_id))
+        self._counters.count("wrong_chunks")
+        if self._rare_log.is_due(chunk_id.file_id):
+            self._log.warn(
+                "a CHUNK for {chunk} had the wrong digest and was thrown away", chunk=str(chunk_id)
+            )
 
     def forget(self, run: ChunkRestore) -> None:
         """The run is over."""
