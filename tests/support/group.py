@@ -168,6 +168,7 @@ class Group:
     """
 
     def __init__(self, *peer_ids: int, seed: int = 1, capacity_bytes: int = PLENTY) -> None:
+        self.warnings: list[str] = []
         self.errors: list[str] = []
         self.clock = SimClock()
         self.random = Random(seed)
@@ -182,20 +183,23 @@ class Group:
         return self.members[peer_id]
 
     def __enter__(self) -> Self:
-        globalLogPublisher.addObserver(cast(ILogObserver, self._note_error))
+        globalLogPublisher.addObserver(cast(ILogObserver, self._note_logged))
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         try:
-            if error is None:
+            if error is not None:
+                # Nobody needs a second failure, of what the first one has left unfinished.
+                _KILLED.extend(member.peer for member in self.members.values() if member.peer)
+            else:
                 for member in self.members.values():
                     if member.peer is not None:
                         member.stop()
                 assert self.errors == []
         finally:
-            globalLogPublisher.removeObserver(cast(ILogObserver, self._note_error))
+            globalLogPublisher.removeObserver(cast(ILogObserver, self._note_logged))
 
     def add(self, peer_id: int, capacity_bytes: int = PLENTY, *, disk_seconds: float = 0.005) -> Member:
         """Let one more computer join."""
@@ -254,6 +258,7 @@ class Group:
             message = None
         self.sent.append((datagram.time, datagram.source[0], message))
 
-    def _note_error(self, event: LogEvent) -> None:
-        if event["log_level"] >= LogLevel.error:
-            self.errors.append(formatEvent(event) or repr(event))
+    def _note_logged(self, event: LogEvent) -> None:
+        if event["log_level"] >= LogLevel.warn:
+            logged = self.warnings if event["log_level"] is LogLevel.warn else self.errors
+            logged.append(formatEvent(event) or repr(event))

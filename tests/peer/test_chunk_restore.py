@@ -1,0 +1,246 @@
+"""What the initiator of a chunk restore does (SPEC.md section 4, "Asking").
+
+Peer 1 has a file whose only holder is a stranger, who answers what the test tells it to.
+"""
+
+from __future__ import annotations
+
+import pytest
+from twisted.internet.defer import Deferred
+
+from peer.config import DEFAULT_GROUPS
+from peer.control.interfaces import RestoreReport
+from peer.errors import ErrorCode, OperationError
+from protocol.limits import MAX_BODIES_OFFERED, RESTORE_WINDOW
+from protocol.messages import GetChunk, PutChunk
+from protocol.values import CHUNK_SIZE, VERSION_1_0, ChunkId, PeerId
+from tests.support.group import Group
+from tests.support.stranger import Stranger
+
+PATH = "/home/photo"
+BODY = b"the only chunk of a small file"
+ATTEMPTS = [0.0, 1.0, 3.0, 7.0, 15.0]
+"""When the five GETCHUNKs leave, from the first one on (SPEC.md 4.3)."""
+TOLERANCE = 0.05
+WRONG_BODIES = [b"", b"the only chump of a small file", BODY + b"\0", BODY.ljust(CHUNK_SIZE, b"\0")]
+
+
+def given_away(group: Group, content: bytes) -> tuple[Stranger, list[ChunkId]]:
+    """Back the file up to a stranger alone; the stranger, and the file's chunks in their order."""
+    holder = Stranger(group)
+    group[1].write(PATH, content)
+    running = group[1].begin_backup(PATH, 1)
+    said: set[ChunkId] = set()
+    while not running.called:
+        group.pass_time(0.01)
+        for message in holder.heard(PutChunk):
+            if message.chunk_id not in said:
+                said.add(message.chunk_id)
+                holder.stored(message.chunk_id)
+    assert group.run(running).below_degree == 0
+    holder.everything.clear()
+    return holder, sorted(said)
+
+
+def begin(group: Group) -> Deferred[RestoreReport]:
+    """Start RESTORE; its first GETCHUNK is out when this returns."""
+    running = group[1].begin_restore(PATH)
+    while not group.said(GetChunk):
+        group.pass_time(0.001)
+    return running
+
+
+def is_done(running: Deferred[RestoreReport]) -> bool:
+    """Whether RESTORE has ended: a type checker believes that an attribute stays what it was."""
+    return bool(running.called)
+
+
+def restored(group: Group) -> list[str]:
+    """The names in the restore folder of peer 1."""
+    return group[1].disk.list_directory("/store/restored")
+
+
+class TestAttempts:
+    def test_a_chunk_is_asked_for_on_mc(self) -> None:
+        """SPEC.md 4.1."""
+        with Group(1) as group:
+            holder, [chunk] = given_away(group, BODY)
+            running = begin(group)
+            group.pass_time(TOLERANCE)
+            [heard] = holder.everything
+            assert heard.message == GetChunk(VERSION_1_0, PeerId(1), *chunk)
+            assert heard.group == DEFAULT_GROUPS.mc
+            holder.chunk(chunk, BODY)
+            assert group[1].disk.read_file(group.run(running).path) == BODY
+
+    def test_it_is_asked_for_five_times_in_doubling_waits_and_given_up_after_31_s(self) -> None:
+        """SPEC.md 4.3, 4.14: the error says which chunk, and nothing is left."""
+        with Group(1) as group:
+            given_away(group, BODY)
+            running = begin(group)
+            began = group.clock.seconds()
+            with pytest.raises(OperationError, match="chunk 0") as raised:
+                group.run(running)
+            assert raised.value.code is ErrorCode.CHUNKS_MISSING
+            assert group.clock.seconds() - began == pytest.approx(31.0, abs=TOLERANCE)
+            group.pass_time(120.0)
+            assert [time - began for time, _ in group.said(GetChunk)] == pytest.approx(
+                ATTEMPTS, abs=TOLERANCE
+            )
+            assert restored(group) == []
+
+    @pytest.mark.parametrize("attempt", range(5))
+    def test_it_is_not_asked_for_again_once_it_came(self, attempt: int) -> None:
+        """SPEC.md 4.3: whichever attempt is answered at last."""
+        with Group(1) as group:
+            holder, [chunk] = given_away(group, BODY)
+            running = begin(group)
+            group.pass_time(ATTEMPTS[attempt] + 0.5)
+            holder.chunk(chunk, BODY)
+            group.pass_time(TOLERANCE)
+            assert is_done(running)
+            group.run(running)
+            group.pass_time(60.0)
+            assert len(group.said(GetChunk)) == attempt + 1
+
+    def test_one_chunk_that_nobody_gives_fails_the_whole(self) -> None:
+        """SPEC.md 4.14: though all others came, and nothing goes on after that."""
+        with Group(1) as group:
+            holder, chunks = given_away(group, bytes(40 * CHUNK_SIZE + 1))
+            running = begin(group)
+            group.pass_time(0.5)
+            for chunk in chunks:
+                if chunk.chunk_no != 7:
+                    holder.chunk(chunk, bytes(CHUNK_SIZE if chunk.chunk_no < 40 else 1))
+            with pytest.raises(OperationError, match="chunk 7"):
+                group.run(running)
+            asked = len(group.said(GetChunk))
+            group.pass_time(60.0)
+            assert len(group.said(GetChunk)) == asked
+            assert restored(group) == []
+
+
+class TestWrongChunks:
+    @pytest.mark.parametrize("wrong", WRONG_BODIES)
+    def test_what_differs_is_thrown_away_and_counted_and_asked_for_when_the_wait_is_over(
+        self, wrong: bytes
+    ) -> None:
+        """SPEC.md 4.4, 12.10: also what is too long or too short."""
+        with Group(1) as group:
+            holder, [chunk] = given_away(group, BODY)
+            running = begin(group)
+            began = group.clock.seconds()
+            group.pass_time(0.3)
+            holder.chunk(chunk, wrong)
+            group.pass_time(2.0)
+            assert not is_done(running)
+            times = [time - began for time, _ in group.said(GetChunk)]
+            assert times == pytest.approx(ATTEMPTS[:2], abs=TOLERANCE)
+            assert group[1].count("wrong_chunks") == 1
+            holder.chunk(chunk, BODY)
+            assert group[1].disk.read_file(group.run(running).path) == BODY
+
+    def test_a_good_one_is_taken_though_wrong_ones_come_with_it(self) -> None:
+        """SPEC.md 4.4: from before it or behind it, in the same wait."""
+        with Group(1) as group:
+            holder, [chunk] = given_away(group, BODY)
+            running = begin(group)
+            for body in (*WRONG_BODIES, BODY, *WRONG_BODIES):
+                holder.chunk(chunk, body)
+                group.pass_time(0.001)
+            group.pass_time(TOLERANCE)
+            assert is_done(running)
+            assert group[1].disk.read_file(group.run(running).path) == BODY
+            assert len(group.said(GetChunk)) == 1
+
+    def test_a_flood_of_wrong_ones_takes_neither_memory_nor_the_log(self) -> None:
+        """SPEC.md 11.1: those that wait to be compared are bounded."""
+        with Group() as group:
+            group.add(1, disk_seconds=0.1)
+            holder, [chunk] = given_away(group, BODY)
+            running = begin(group)
+            for _wrong in range(1_000):
+                holder.chunk(chunk, bytes(CHUNK_SIZE))
+            group.pass_time(1.0)
+            assert group[1].count("wrong_chunks") == MAX_BODIES_OFFERED
+            assert len(group.warnings) == 1
+            holder.chunk(chunk, BODY)
+            assert group[1].disk.read_file(group.run(running).path) == BODY
+
+    def test_chunks_that_were_not_asked_for_change_nothing(self) -> None:
+        """SPEC.md 4.7, 12.11."""
+        with Group(1) as group:
+            holder, [chunk] = given_away(group, BODY)
+            for body in (BODY, b"another body"):
+                holder.chunk(chunk, body)
+                holder.chunk(ChunkId(chunk.file_id, 1), body)
+            group.pass_time(1.0)
+            assert restored(group) == []
+            running = begin(group)
+            for _repeat in range(3):
+                holder.chunk(chunk, BODY)
+            report = group.run(running)
+            holder.chunk(chunk, BODY)
+            group.pass_time(1.0)
+            assert group[1].disk.read_file(report.path) == BODY
+            assert restored(group) == ["photo"]
+
+
+class TestEmptyLastChunk:
+    @pytest.mark.parametrize("chunks", [1, 2])
+    def test_it_is_made_and_never_asked_for(self, chunks: int) -> None:
+        """SPEC.md 4.5, 12.8: some peers return it with four bytes, or never."""
+        with Group(1) as group:
+            holder, stored = given_away(group, bytes(chunks * CHUNK_SIZE))
+            assert len(stored) == chunks + 1
+            running = begin(group)
+            group.pass_time(TOLERANCE)
+            asked = sorted(message.chunk_id for message in holder.heard(GetChunk))
+            assert asked == stored[:-1]
+            holder.chunk(stored[-1], b"null")
+            for chunk in asked:
+                holder.chunk(chunk, bytes(CHUNK_SIZE))
+            assert group[1].disk.read_file(group.run(running).path) == bytes(chunks * CHUNK_SIZE)
+
+    def test_an_empty_file_needs_nobody(self) -> None:
+        """SPEC.md 4.5."""
+        with Group(1) as group:
+            given_away(group, b"")
+            assert group[1].restore(PATH) == b""
+            assert group.said(GetChunk) == []
+
+
+class TestWindow:
+    def test_the_chunks_asked_for_at_once_are_bounded(self) -> None:
+        """SPEC.md 4.6: each that comes lets another be asked for."""
+        with Group(1) as group:
+            holder, chunks = given_away(group, bytes((RESTORE_WINDOW + 100) * CHUNK_SIZE))
+            running = begin(group)
+            group.pass_time(0.9)
+            asked = {message.chunk_id for message in holder.heard(GetChunk)}
+            assert len(asked) == RESTORE_WINDOW
+            for chunk in sorted(asked)[:10]:
+                holder.chunk(chunk, bytes(CHUNK_SIZE))
+            group.pass_time(TOLERANCE)
+            assert len({message.chunk_id for message in holder.heard(GetChunk)}) == RESTORE_WINDOW + 10
+            while not running.called:
+                for chunk in {message.chunk_id for message in holder.heard(GetChunk)}:
+                    holder.chunk(chunk, bytes(CHUNK_SIZE))
+                group.pass_time(0.3)
+            assert group.run(running).chunks == len(chunks)
+
+
+class TestStopping:
+    def test_a_stop_ends_a_restore_and_leaves_nothing(self) -> None:
+        with Group(1) as group:
+            given_away(group, BODY)
+            running = begin(group)
+            group.pass_time(2.0)
+            group[1].stop()
+            with pytest.raises(OperationError) as raised:
+                group.run(running)
+            assert raised.value.code is ErrorCode.STOPPING
+            assert restored(group) == []
+            asked = len(group.said(GetChunk))
+            group.pass_time(60.0)
+            assert len(group.said(GetChunk)) == asked
