@@ -86,6 +86,9 @@ class PeerService(Service):
         super().stopService()
         if self._starting is not None:
             await self._starting
+        if self._peer is not None:
+            # First, so that whoever waits for an operation is told that it ended by this stop.
+            self._peer.operations.stop()
         if self._control is not None:
             await self._control.close()
         if self._peer is not None:
