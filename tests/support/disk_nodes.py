@@ -111,13 +111,22 @@ class Directory:
             entry.crash(random)
 
 
+class ClosedWhenForgotten(sqlite3.Connection):
+    """A connection that goes with its disk: a disk in memory that a test is done with is just dropped."""
+
+    def __del__(self) -> None:
+        sqlite3.Connection.close(self)
+
+
 class Database:
     """One database in SQLite's memory, for as long as a connection to its path is open."""
 
     def __init__(self, content: bytes) -> None:
         self.address = f"file:/memory-disk-{next(_database_numbers)}?vfs=memdb"
         self.connections: list[Connection] = []
-        self._anchor = sqlite3.connect(self.address, uri=True, check_same_thread=False)
+        self._anchor = sqlite3.connect(
+            self.address, uri=True, check_same_thread=False, factory=ClosedWhenForgotten
+        )
         if content:
             self._load(content)
 
@@ -143,7 +152,7 @@ class Database:
             loaded.close()
 
 
-class Connection(sqlite3.Connection):
+class Connection(ClosedWhenForgotten):
     """A connection that tells the disk of its commits."""
 
     disk: AnnouncesOperations
