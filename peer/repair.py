@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from random import Random
 
-from attrs import define
+from attrs import define, field
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.interfaces import IReactorTime
 from twisted.internet.task import deferLater
@@ -27,6 +27,8 @@ class _Repair:
     """A chunk backup that REMOVEDs have asked for, from its delay to its end."""
 
     is_fresh_look: bool
+    lost: set[PeerId] = field(factory=set)
+    """Who has said REMOVED since: what is looked up meanwhile may not know of it yet."""
     ended: Deferred[None] | None = None
 
 
@@ -68,13 +70,18 @@ class RemovedResponder:
 
     def respond(self, message: Removed) -> None:
         """See what the loss of a copy means for the chunk of *message*."""
-        settled = Deferred.fromCoroutine(self._respond(message.chunk_id, message.sender_id))
+        due = self._due.get(message.chunk_id)
+        if due is not None:
+            due.lost.add(message.sender_id)
+        now = self._clock.seconds()
+        settled = Deferred.fromCoroutine(self._respond(message.chunk_id, message.sender_id, now))
         settled.addErrback(lambda failure: failure.trap(Stopped))
         settled.addErrback(lambda failure: self._log.failure("a REMOVED was not answered", failure))
 
-    def repair(self, chunk_id: ChunkId, *, is_fresh_look: bool = False) -> None:
+    def repair(self, chunk_id: ChunkId, *, since: float | None = None, is_fresh_look: bool = False) -> None:
         """Start a chunk backup for the chunk after a random delay, unless somebody else does so first.
 
+        *since*: from when on a PUTCHUNK of somebody else counts, in the clock's seconds; by default, from now on.
         Nothing comes of it if the degree is met by then; but a fresh look sends at least one PUTCHUNK, and counts
         only those who answer it.
         """
@@ -87,7 +94,8 @@ class RemovedResponder:
         if len(self._due) >= MAX_REPAIRS_DUE:
             return
         repair = self._due[chunk_id] = _Repair(is_fresh_look)
-        repair.ended = Deferred.fromCoroutine(self._repair(chunk_id, repair))
+        began = self._clock.seconds() if since is None else since
+        repair.ended = Deferred.fromCoroutine(self._repair(chunk_id, repair, began))
         repair.ended.addErrback(lambda failure: failure.trap(CancelledError, Stopped))
         repair.ended.addErrback(lambda failure: self._log.warn("not repaired: {why}", why=failure.value))
         repair.ended.addBoth(lambda _result: self._due.pop(chunk_id))
@@ -125,35 +133,33 @@ class RemovedResponder:
         if repair.ended is not None:
             repair.ended.cancel()
 
-    async def _respond(self, chunk_id: ChunkId, peer_id: PeerId) -> None:
+    async def _respond(self, chunk_id: ChunkId, peer_id: PeerId, now: float) -> None:
         if self._backups.is_counted_by_run(chunk_id):
             return
         if peer_id == self._peer_id:
-            self._look_again(chunk_id)
+            self._look_again(chunk_id, now)
             return
         change = await self._holders.heard_removed(chunk_id, peer_id)
         if change is None or self._is_stopped:
             return
         if not change.was_news:
-            self._look_again(chunk_id)
+            self._look_again(chunk_id, now)
         elif change.perceived < change.desired:
-            self.repair(chunk_id)
+            self.repair(chunk_id, since=now)
         if not self._is_ours(chunk_id.file_id):
             # Also where a chunk backup is due: it may be long in coming, and the sender decides within 2 s.
             self._confirm(chunk_id)
 
-    def _look_again(self, chunk_id: ChunkId) -> None:
-        now = self._clock.seconds()
+    def _look_again(self, chunk_id: ChunkId, now: float) -> None:
         if now - self._looked_again_at.get(chunk_id, float("-inf")) < LOOK_AGAIN_SPACING:
             return
         self._looked_again_at.pop(chunk_id, None)
         self._looked_again_at[chunk_id] = now
         while len(self._looked_again_at) > MAX_REPAIRS_DUE:
             del self._looked_again_at[next(iter(self._looked_again_at))]
-        self.repair(chunk_id, is_fresh_look=True)
+        self.repair(chunk_id, since=now, is_fresh_look=True)
 
-    async def _repair(self, chunk_id: ChunkId, repair: _Repair) -> None:
-        since = self._clock.seconds()
+    async def _repair(self, chunk_id: ChunkId, repair: _Repair, since: float) -> None:
         await deferLater(self._clock, response_delay(self._random))
         if self._is_needless(chunk_id, since):
             return
@@ -188,7 +194,7 @@ class RemovedResponder:
     def _counted(self, chunk: KnownChunk, repair: _Repair) -> frozenset[PeerId]:
         """Who counts from the start of the chunk backup."""
         own_copy = frozenset() if chunk.is_ours else frozenset({self._peer_id})
-        return own_copy if repair.is_fresh_look else chunk.holders | own_copy
+        return own_copy if repair.is_fresh_look else (chunk.holders - repair.lost) | own_copy
 
     def _is_needless(self, chunk_id: ChunkId, since: float) -> bool:
         return (
