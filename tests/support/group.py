@@ -217,6 +217,10 @@ class Group:
         """Let time pass."""
         run_for(self.clock, seconds)
 
+    def run_to(self, time: float) -> None:
+        """Let time pass until the clock shows *time*."""
+        run_for(self.clock, time - self.clock.seconds())
+
     def holders(self, chunk_id: ChunkId) -> list[int]:
         """The peers that really have the chunk on their disks."""
         return [

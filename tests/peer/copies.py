@@ -1,0 +1,71 @@
+"""What the tests of sections 5 and 6 begin with: peers that hold a copy, and others that are said to."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from twisted.internet.defer import Deferred
+
+from protocol.messages import Chunk, Removed, Stored
+from protocol.values import VERSION_1_0, ChunkId, PeerId
+from tests.support.group import Group
+from tests.support.stranger import Stranger, chunk_id
+
+CHUNK = chunk_id("photo")
+OTHER = chunk_id("song")
+BODY = b"the body of a chunk"
+
+A_MOMENT = 0.05
+"""Longer than a disk and the network take together, and shorter than most delays."""
+
+ANSWERED = 0.5
+"""Longer than any response delay with what the disk and the network add."""
+
+
+def give_copy(
+    group: Group,
+    home: Stranger,
+    chunk: ChunkId = CHUNK,
+    *,
+    body: bytes = BODY,
+    degree: int = 1,
+    others: Iterable[int] = (),
+) -> None:
+    """Have *home* back a chunk up: all peers of the group store it, and hear that *others* hold it too."""
+    home.putchunk(chunk, body, degree)
+    group.pass_time(ANSWERED)
+    for other in others:
+        say_stored(home, chunk, other)
+    group.pass_time(ANSWERED)
+
+
+def say_stored(stranger: Stranger, chunk: ChunkId, peer_id: int) -> None:
+    """Say STORED in the name of any peer."""
+    stranger.say(Stored(VERSION_1_0, PeerId(peer_id), *chunk))
+
+
+def say_removed(stranger: Stranger, chunk: ChunkId, peer_id: int) -> None:
+    """Say REMOVED in the name of any peer."""
+    stranger.say(Removed(VERSION_1_0, PeerId(peer_id), *chunk))
+
+
+def say_chunk(stranger: Stranger, chunk: ChunkId, body: bytes, peer_id: int) -> None:
+    """Say CHUNK in the name of any peer."""
+    stranger.say(Chunk(VERSION_1_0, PeerId(peer_id), *chunk, body))
+
+
+def holds(group: Group, peer_id: int, chunk: ChunkId = CHUNK) -> bool:
+    """Whether the peer has the chunk on its disk."""
+    return any(held.chunk_id == chunk for held in group[peer_id].held())
+
+
+def known_holders(group: Group, peer_id: int, chunk: ChunkId = CHUNK) -> set[int]:
+    """Who holds the chunk, as far as a holder knows."""
+    [held] = [held for held in group[peer_id].held() if held.chunk_id == chunk]
+    return set(held.holders)
+
+
+def let_go(operation: Deferred[Any]) -> None:
+    """Let an operation go on, or end with its peer, without looking at what it comes to."""
+    operation.addErrback(lambda _failure: None)
