@@ -39,6 +39,7 @@ class Bodies:
     _numbers: count[int] = field(factory=count, init=False)
     leaves_orphans: bool = field(default=False, init=False)
     """Whether a file couldn't be removed that should have been: the next start has to look for it."""
+    _folders_to_sync: set[str] = field(factory=set, init=False)
 
     def prepare(self) -> None:
         """Make the folders if they are missing and throw away what was being written when we went down."""
@@ -79,6 +80,15 @@ class Bodies:
         for chunk_id in chunk_ids:
             self._remove(self._path(chunk_id))
 
+    def sync_removals(self) -> None:
+        """Return when what was removed stays removed, whenever the power goes; or ``leaves_orphans`` is set."""
+        for folder in sorted(self._folders_to_sync):
+            try:
+                self._disk.sync_directory(folder)
+            except OSError:
+                self.leaves_orphans = True
+        self._folders_to_sync.clear()
+
     def remove_orphans(self, held_in: Callable[[str], set[str]]) -> None:
         """Remove the bodies that the index doesn't know; files that aren't ours are left alone.
 
@@ -105,6 +115,7 @@ class Bodies:
     def _remove(self, path: str) -> None:
         try:
             self._disk.remove(path)
+            self._folders_to_sync.add(os.path.dirname(path))
         except FileNotFoundError:
             pass
         except OSError:

@@ -163,6 +163,7 @@ class FileChunkStore:
 
     def close(self) -> None:
         """See IChunkStore."""
+        self._bodies.sync_removals()
         if not self._bodies.leaves_orphans:
             self._index.set_setting("is_clean", "1")
         self._reader.close()
