@@ -10,6 +10,7 @@ from random import Random
 
 from attrs import frozen
 
+from storage.interfaces import VersionState
 from tests.simulation.computer import Computer, Power
 from tests.simulation.facts import Version, Violation
 from tests.simulation.faults import Fault
@@ -162,15 +163,7 @@ class Run:
     def _losses(self, version: Version, inspection: Inspection, random: Random) -> list[int] | None:
         """Whom to take away before the restore; None if too many holders are lost already."""
         facts = self.world.facts
-        newest = max(
-            (
-                other
-                for other in inspection.promised()
-                if (other.home, other.path) == (version.home, version.path)
-            ),
-            key=lambda other: other.version_id,
-        )
-        if newest is not version:
+        if version.version_id != self._newest_complete(version):
             return None
         allowed = version.desired - 1 - len(inspection.lost_holders(version))
         if allowed < 0:
@@ -181,6 +174,16 @@ class Run:
             if any(chunk_id.file_id == version.file_id for chunk_id in copies.held)
         )
         return sorted(random.sample(holders, min(allowed, len(holders))))
+
+    def _newest_complete(self, version: Version) -> int:
+        """The number of the version that a restore of the path serves (SPEC.md 4.12)."""
+        process = self.world.computers[version.home].process
+        assert process is not None
+        return next(
+            other.version_id
+            for other in process.storage.catalog.versions(version.path)
+            if other.state is VersionState.COMPLETE
+        )
 
     def _stop_all(self) -> None:
         world = self.world

@@ -128,7 +128,10 @@ class World:
         self.clock.forget_all()
 
     def last_copy_dropped(self, dropper: Computer, chunk_id: ChunkId) -> None:
-        """A good copy was dropped: another must be left (invariant 6), but for what faults have destroyed."""
+        """A good copy was dropped: another must be left (invariant 6), but for what faults have destroyed.
+
+        A peer relies for a while on one that has left, and for ever on one whose copy was damaged unseen.
+        """
         facts, now = self.facts, self.clock.seconds()
         version = facts.versions.get(chunk_id.file_id)
         if version is None or version.buried_at is not None or facts.holders(chunk_id):
@@ -136,7 +139,8 @@ class World:
         if any(chunk_id in copies for copies in facts.strangers.values()):
             return
         is_faults_work = any(
-            loss.chunk_id == chunk_id and loss.why in (LEFT, DAMAGED) and loss.time >= now - RELIANCE
+            loss.chunk_id == chunk_id
+            and (loss.why == DAMAGED or (loss.why == LEFT and loss.time >= now - RELIANCE))
             for loss in facts.losses
         )
         if not is_faults_work:
