@@ -6,6 +6,8 @@ from collections.abc import Callable
 from functools import partial
 
 from attrs import frozen
+from twisted.internet.defer import CancelledError
+from twisted.internet.interfaces import IDelayedCall, IReactorTime
 
 from peer.backup import ChunkBackup, ChunkBackups, ChunkToBackUp
 from peer.home import Home, batches
@@ -16,8 +18,9 @@ from storage.errors import SourceChanged
 from storage.interfaces import FileVersion, HomeChunk, VersionState
 from storage.source import SourceFile
 
-CHUNKS_A_RECORD = 256
-"""Chunks whose holders are recorded in one commit."""
+RECORD_INTERVAL = 1.0
+"""Seconds for which chunks that are done gather before they are recorded in one commit. What a crash makes the
+peer forget of them is sent again."""
 
 ReportProgress = Callable[[int, int], None]
 """Is told how many chunks are done, of how many."""
@@ -45,17 +48,26 @@ class FileBackup:
     """One backup of one path; begun again after a restart, it sends only what is below its degree."""
 
     def __init__(
-        self, path: str, desired: int, *, home: Home, backups: ChunkBackups, report: ReportProgress
+        self,
+        path: str,
+        desired: int,
+        *,
+        home: Home,
+        backups: ChunkBackups,
+        clock: IReactorTime,
+        report: ReportProgress,
     ) -> None:
         self._path = path
         self._desired = desired
         self._home = home
         self._backups = backups
+        self._clock = clock
         self._report = report
         self._tasks = TaskGroup()
         self._open_runs: set[ChunkBackup] = set()
         self._ended: list[_EndedRun] = []
         self._degrees: list[int] = []
+        self._timer: IDelayedCall | None = None
 
     async def run(self) -> BackupOutcome:
         """Back the file up; what the disk or the file itself forbids is a StorageError."""
@@ -68,6 +80,10 @@ class FileBackup:
                 self._stop_runs()
                 if version.state is VersionState.UNDER_WAY:
                     await self._home.bury([version])
+                raise
+            except CancelledError:
+                self._stop_runs()
+                await self._write_down(version, self._ended)
                 raise
         finally:
             self._stop_runs()
@@ -86,8 +102,6 @@ class FileBackup:
                     if no not in safe:
                         await self._start(version, known.get(no), no, body, digest)
             self._tasks.check()
-            if len(self._ended) >= CHUNKS_A_RECORD:
-                await self._record_ended(version)
         while True:
             await self._tasks.join()
             if not self._ended:
@@ -97,6 +111,7 @@ class FileBackup:
 
     def _stop_runs(self) -> None:
         self._tasks.cancel()
+        self._stop_timer()
         while self._open_runs:
             self._open_runs.pop().close()
 
@@ -132,32 +147,50 @@ class FileBackup:
             )
         )
         self._open_runs.add(run)
-        self._tasks.add(self._until_done(run, digest))
+        self._tasks.add(self._until_done(version, run, digest))
 
-    async def _until_done(self, run: ChunkBackup, digest: Digest) -> None:
+    async def _until_done(self, version: FileVersion, run: ChunkBackup, digest: Digest) -> None:
         await run.done
         self._ended.append(_EndedRun(run, digest, had_met=run.replication.is_met))
+        self._record_soon(version)
+
+    def _record_soon(self, version: FileVersion) -> None:
+        if self._timer is None:
+            self._timer = self._clock.callLater(
+                RECORD_INTERVAL, lambda: self._tasks.add(self._record_ended(version))
+            )
+
+    def _stop_timer(self) -> None:
+        if self._timer is not None and self._timer.active():
+            self._timer.cancel()
+        self._timer = None
 
     async def _record_ended(self, version: FileVersion) -> None:
         """Write down what ended; a chunk that fell below its degree after it was met is backed up once more."""
-        ended, self._ended = self._ended, []
-        chunks = []
-        fallen = []
+        ended = list(self._ended)
         for end in ended:
-            replication = end.run.replication
-            chunk_no = end.run.chunk.chunk_id.chunk_no
-            chunks.append(HomeChunk(chunk_no, end.digest, replication.holders))
             self._open_runs.discard(end.run)
             end.run.close()
-            if end.had_met and not replication.is_met:
-                fallen.append(end)
+        await self._write_down(version, ended)
+        del self._ended[: len(ended)]
+        self._stop_timer()
+        if self._ended:
+            self._record_soon(version)
+        for end in ended:
+            if end.had_met and not end.run.replication.is_met:
+                chunk_id = end.run.chunk.chunk_id
+                await self._backups.turn(chunk_id)
+                self._start_run(version, chunk_id.chunk_no, end.digest, end.run.replication.holders)
             else:
-                self._count(version, replication.perceived)
-        await self._home.catalog_lane.run(self._home.catalog.record_chunks, version.version_id, chunks)
-        for end in fallen:
-            chunk_id = end.run.chunk.chunk_id
-            await self._backups.turn(chunk_id)
-            self._start_run(version, chunk_id.chunk_no, end.digest, end.run.replication.holders)
+                self._count(version, end.run.replication.perceived)
+
+    async def _write_down(self, version: FileVersion, ended: list[_EndedRun]) -> None:
+        chunks = [
+            HomeChunk(end.run.chunk.chunk_id.chunk_no, end.digest, end.run.replication.holders)
+            for end in ended
+        ]
+        if chunks:
+            await self._home.catalog_lane.run(self._home.catalog.record_chunks, version.version_id, chunks)
 
     def _count(self, version: FileVersion, perceived: int) -> None:
         self._degrees.append(perceived)

@@ -224,7 +224,14 @@ class Operations:
         under_way = self._backups_under_way.get(path)
         if under_way is None:
             under_way = self._backups_under_way[path] = _BackupUnderWay()
-            backup = FileBackup(path, degree, home=self._home, backups=self._backups, report=under_way.report)
+            backup = FileBackup(
+                path,
+                degree,
+                home=self._home,
+                backups=self._backups,
+                clock=self._clock,
+                report=under_way.report,
+            )
             run = Deferred.fromCoroutine(backup.run())
             under_way.run = run.addBoth(partial(self._has_ended, path, under_way))
         under_way.listeners.append(progress)
