@@ -15,7 +15,7 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from peer.backup import ChunkBackups
-from peer.blocking import Lane
+from peer.blocking import Lane, Stopped
 from peer.control.interfaces import (
     BackupReport,
     DeleteReport,
@@ -36,7 +36,7 @@ from peer.restore import ChunkRestores
 from peer.state import KBYTE, PeerState
 from protocol.values import MAX_DEGREE, MIN_DEGREE
 from storage.errors import StorageError
-from storage.interfaces import IChunkStore
+from storage.interfaces import IChunkStore, StoreUsage
 
 _T = TypeVar("_T")
 
@@ -193,23 +193,7 @@ class Operations:
         """Lend at most *kbytes* from now on; see IOperations."""
         if kbytes < 0:
             raise OperationError(ErrorCode.USAGE, f"A capacity is a number of KByte from 0 up, not {kbytes}.")
-        try:
-            await self._state.check_capacity(kbytes * KBYTE)
-        except StorageError as error:
-            raise as_operation_error(error) from error
-        await self._store_lane.run(self._store.set_capacity, kbytes * KBYTE)
-        result = await self._outcome(
-            self._reclaiming.run(
-                lambda done, total: progress(Progress(done=done // KBYTE, total=total // KBYTE, unit="KByte"))
-            )
-        )
-        usage = await self._store_lane.run(self._store.usage)
-        return ReclaimReport(
-            capacity_kbytes=usage.capacity_bytes // KBYTE,
-            used_kbytes=usage.used_bytes // KBYTE,
-            removed_chunks=result.removed_chunks,
-            unplaced_chunks=result.unplaced_chunks,
-        )
+        return await self._outcome(Deferred.fromCoroutine(self._reclaim(kbytes * KBYTE, progress)))
 
     async def state_summary(self) -> StateSummary:
         """What the peer is and has, in numbers."""
@@ -218,6 +202,20 @@ class Operations:
     async def state_page(self, cursor: str) -> StatePage:
         """The part of the state that *cursor* stands for."""
         return await self._state.page(cursor)
+
+    async def _reclaim(self, capacity_bytes: int, progress: ProgressListener) -> ReclaimReport:
+        await self._state.check_capacity(capacity_bytes)
+        await self._store_lane.run(self._store.set_capacity, capacity_bytes)
+        result = await self._reclaiming.run(
+            lambda done, total: progress(Progress(done=done // KBYTE, total=total // KBYTE, unit="KByte"))
+        )
+        usage: StoreUsage = await self._store_lane.run(self._store.usage)
+        return ReclaimReport(
+            capacity_kbytes=usage.capacity_bytes // KBYTE,
+            used_kbytes=usage.used_bytes // KBYTE,
+            removed_chunks=result.removed_chunks,
+            unplaced_chunks=result.unplaced_chunks,
+        )
 
     async def _joined(self, path: str, degree: int, progress: ProgressListener) -> BackupOutcome:
         """The outcome of the run for *path*: the one under way, or one begun now."""
@@ -254,7 +252,7 @@ class Operations:
         """What *running* comes to, its failure in the user's terms."""
         try:
             return await running
-        except CancelledError:
+        except (CancelledError, Stopped):
             if self._is_stopping:
                 raise OperationError(
                     ErrorCode.STOPPING,

@@ -135,9 +135,8 @@ class SpaceReclaim:
         tasks = TaskGroup()
         try:
             async for held in self._candidates(freeing):
-                if not await self._is_needed(freeing):
+                if not await self._may_begin(freeing):
                     break
-                await self._withdrawals.room.enter()
                 freeing.under_way += held.charged_bytes
                 tasks.add(self._free(held, freeing))
             await tasks.join()
@@ -145,6 +144,17 @@ class SpaceReclaim:
             tasks.cancel()
             self._turn.leave()
         return freeing.result
+
+    async def _may_begin(self, freeing: _Freeing) -> bool:
+        """Take a place for one more copy that has to go; False if none has."""
+        await self._withdrawals.room.enter()
+        is_needed = False
+        try:
+            is_needed = await self._is_needed(freeing)
+        finally:
+            if not is_needed:
+                self._withdrawals.room.leave()
+        return is_needed
 
     async def _is_needed(self, freeing: _Freeing) -> bool:
         """Whether one more copy has to go, once it is known what becomes of those that are to go already.
