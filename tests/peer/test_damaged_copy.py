@@ -1,0 +1,185 @@
+"""Copies whose bytes are not what they were (SPEC.md 4.10, 6.16)."""
+
+from __future__ import annotations
+
+import errno
+import posixpath
+
+import pytest
+
+from protocol.messages import Chunk, PutChunk, Removed, Stored
+from protocol.values import ChunkId, FileId
+from storage.layout import Layout, body_folder, body_name
+from tests.peer.copies import (
+    A_MOMENT,
+    ANSWERED,
+    BODY,
+    CHUNK,
+    give_copy,
+    holds,
+    say_removed,
+)
+from tests.support.disk import Operation
+from tests.support.group import STORE, Group
+from tests.support.stranger import Stranger
+
+CONTENT = bytes(range(256)) * 300
+
+
+def damage(group: Group, peer_id: int, chunk: ChunkId = CHUNK) -> None:
+    """Flip a bit of a copy on the disk of a peer."""
+    path = posixpath.join(Layout(STORE).chunks, body_folder(chunk.file_id), body_name(chunk))
+    group[peer_id].disk.flip_bit(path, 7)
+
+
+def take_logged(group: Group) -> None:
+    """See that damage was logged, and nothing else."""
+    assert group.errors
+    assert [error for error in group.errors if "damaged" in error] == group.errors
+    group.errors.clear()
+
+
+class TestHolder:
+    def test_it_drops_a_damaged_copy_and_sends_removed_and_no_chunk(self) -> None:
+        """SPEC.md 4.10, 6.16, 6.1."""
+        with Group(20) as group:
+            home = Stranger(group)
+            give_copy(group, home)
+            damage(group, 20)
+            home.getchunk(CHUNK)
+            group.pass_time(ANSWERED)
+            assert not group.said(Chunk, by=20)
+            assert [message.chunk_id for _, message in group.said(Removed, by=20)] == [CHUNK]
+            assert not holds(group, 20)
+            take_logged(group)
+
+    def test_it_goes_at_once(self) -> None:
+        """SPEC.md 6.16: it is not kept for 2 s."""
+        for seed in range(10):
+            with Group(20, seed=seed) as group:
+                home = Stranger(group)
+                give_copy(group, home)
+                damage(group, 20)
+                home.getchunk(CHUNK)
+                while not group.said(Removed, by=20):
+                    group.pass_time(0.001)
+                group.pass_time(A_MOMENT)
+                assert not holds(group, 20)
+                take_logged(group)
+
+    def test_one_that_the_disk_can_no_longer_read_is_damaged(self) -> None:
+        """SPEC.md 6.16."""
+        with Group(20) as group:
+            home = Stranger(group)
+            give_copy(group, home)
+            group[20].disk.fail("read", errno.EIO, where="/chunks/")
+            home.getchunk(CHUNK)
+            group.pass_time(ANSWERED)
+            assert group.said(Removed, by=20)
+            assert not holds(group, 20)
+            take_logged(group)
+
+    def test_one_that_cannot_be_read_for_now_is_not(self) -> None:
+        """SPEC.md 6.16: too many open files say nothing about the copy."""
+        with Group(20) as group:
+            home = Stranger(group)
+            give_copy(group, home)
+            group[20].disk.fail("open", errno.EMFILE, where="/chunks/")
+            home.getchunk(CHUNK)
+            group.pass_time(1.0)
+            assert not group.said(Removed)
+            assert group.errors
+            group.errors.clear()
+            group[20].disk.mend()
+            home.getchunk(CHUNK)
+            group.pass_time(1.0)
+            [(_, answer)] = group.said(Chunk, by=20)
+            assert answer.body == BODY
+
+    def test_no_stored_is_sent_for_it_from_when_the_damage_is_seen(self) -> None:
+        """SPEC.md 6.7, 6.10: others may be about to rely on it."""
+        for seed in range(30):
+            with Group(20, seed=seed) as group:
+                home = Stranger(group)
+                give_copy(group, home, others=[80, 81])
+                damage(group, 20)
+                home.getchunk(CHUNK)
+                say_removed(home, CHUNK, 80)
+                home.putchunk(CHUNK, BODY)
+                group.pass_time(1.0)
+                [(removed_at, _)] = group.said(Removed, by=20)
+                assert not group.said(Stored, by=20, since=removed_at)
+                take_logged(group)
+
+    def test_it_is_gone_from_the_index_before_its_body_is_removed(self) -> None:
+        """SPEC.md 9.8: and REMOVED is said before both."""
+        with Group(20) as group:
+            home = Stranger(group)
+            give_copy(group, home)
+            damage(group, 20)
+            happened: list[str] = []
+
+            def note(operation: Operation) -> None:
+                if operation.kind in ("commit", "remove"):
+                    happened.append(f"{operation.kind} after {len(group.said(Removed))} REMOVED")
+
+            group[20].disk.intercept(note)
+            home.getchunk(CHUNK)
+            group.pass_time(1.0)
+            assert happened == ["commit after 1 REMOVED", "remove after 1 REMOVED"]
+            take_logged(group)
+
+    def test_a_reclaim_that_meets_damage_drops_the_rest(self) -> None:
+        """SPEC.md 6.16, 6.11: it cannot be placed from here, and is no last copy."""
+        with Group(20) as group:
+            home = Stranger(group)
+            give_copy(group, home)
+            group.add(21)
+            damage(group, 20)
+            report = group[20].reclaim(0)
+            assert (report.removed_chunks, report.unplaced_chunks, report.used_kbytes) == (0, 0, 0)
+            [(removed_at, _)] = group.said(Removed, by=20)
+            assert not group.said(PutChunk, by=20)
+            assert not group.said(Stored, by=20, since=removed_at)
+            take_logged(group)
+
+    def test_a_repair_that_meets_damage_sends_nothing_but_removed(self) -> None:
+        """SPEC.md 6.16, 6.2."""
+        with Group(20) as group:
+            home = Stranger(group)
+            give_copy(group, home, degree=2, others=[80])
+            damage(group, 20)
+            say_removed(home, CHUNK, 80)
+            group.pass_time(40.0)
+            assert not group.said(PutChunk, by=20)
+            assert len(group.said(Removed, by=20)) == 1
+            take_logged(group)
+
+    def test_a_stop_in_the_middle_leaves_nothing_to_do(self) -> None:
+        for milliseconds in range(0, 450, 15):
+            with Group(20) as group:
+                home = Stranger(group)
+                give_copy(group, home)
+                damage(group, 20)
+                home.getchunk(CHUNK)
+                group.pass_time(milliseconds / 1000)
+                group[20].stop()
+                group.errors.clear()
+
+
+class TestGroup:
+    @pytest.mark.parametrize("degree", [1, 2])
+    def test_a_file_whose_copies_are_all_damaged_gets_new_ones_from_its_home(self, degree: int) -> None:
+        """SPEC.md 6.5, 6.16: and RESTORE, which has set that off, gets it back."""
+        for seed in range(15):
+            with Group(1, *range(2, 2 + degree), seed=seed) as group:
+                group[1].write("/home/photo", CONTENT)
+                report = group[1].backup("/home/photo", degree)
+                for no in (0, 1):
+                    for holder in range(2, 2 + degree):
+                        damage(group, holder, ChunkId(FileId.from_hex(report.file_id), no))
+                group.pass_time(1.0)
+                assert group[1].restore("/home/photo") == CONTENT
+                group.pass_time(60.0)
+                assert all(len(holders) == degree for holders in group.copies(report.file_id).values())
+                take_logged(group)
