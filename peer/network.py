@@ -143,20 +143,11 @@ class UdpNetwork:
         self._closed: Deferred[None] | None = None
         self.receive_buffer_bytes = 0
         self.failed_sends = 0
-        self._interface = _usual_interface() if interface is None else _checked_interface(interface)
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as handle:
-            try:
-                handle.bind((self._interface, 0))
-                outgoing = socket.inet_aton(self._interface)
-                handle.setsockopt(socket.IPPROTO_IP, socket.IP_MULTICAST_IF, outgoing)
-                handle.setsockopt(socket.IPPROTO_IP, socket.IP_MULTICAST_TTL, ttl)
-                handle.setsockopt(socket.IPPROTO_IP, socket.IP_MULTICAST_LOOP, 1)
-                _enlarge(handle, (_SO_SNDBUFFORCE, socket.SO_SNDBUF), send_buffer_bytes)
-            except OSError as error:
-                raise NetworkUnusable(
-                    f"Can't send from {self._interface} ({error.strerror}): "
-                    "give --interface the IPv4 address of one of this computer's interfaces."
-                ) from error
+            self._interface = _bind_to_interface(handle, interface)
+            handle.setsockopt(socket.IPPROTO_IP, socket.IP_MULTICAST_TTL, ttl)
+            handle.setsockopt(socket.IPPROTO_IP, socket.IP_MULTICAST_LOOP, 1)
+            _enlarge(handle, (_SO_SNDBUFFORCE, socket.SO_SNDBUF), send_buffer_bytes)
             self._sending = self._adopt(handle, None)
             self.own_address: SourceAddress = handle.getsockname()
 
@@ -248,6 +239,26 @@ class UdpNetwork:
 def _tell(result: Any, other: Deferred[Any]) -> Any:
     other.callback(result)
     return None
+
+
+def check_interface(interface: str | None) -> None:
+    """See that datagrams could be sent by the interface; NetworkUnusable says why they can't."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as handle:
+        _bind_to_interface(handle, interface)
+
+
+def _bind_to_interface(handle: socket.socket, interface: str | None) -> str:
+    """Have what the socket sends leave by the interface, and come from its address, which is returned."""
+    address = _usual_interface() if interface is None else _checked_interface(interface)
+    try:
+        handle.bind((address, 0))
+        handle.setsockopt(socket.IPPROTO_IP, socket.IP_MULTICAST_IF, socket.inet_aton(address))
+    except OSError as error:
+        raise NetworkUnusable(
+            f"Can't send from {address} ({error.strerror}): "
+            "give --interface the IPv4 address of one of this computer's interfaces."
+        ) from error
+    return address
 
 
 def _usual_interface() -> str:

@@ -14,11 +14,11 @@ from twisted.python.failure import Failure
 from peer.assembly import Doors, Peer
 from peer.blocking import ThreadExecutor
 from peer.config import PeerConfig
-from peer.control.listening import ListeningControl, listen
+from peer.control.listening import ListeningControl, check_free, listen
 from peer.control.secret import load_or_make_secret, secret_path
 from peer.control.server import ControlFactory
 from peer.errors import OperationError
-from peer.network import NetworkUnusable, UdpNetwork
+from peer.network import NetworkUnusable, UdpNetwork, check_interface
 from protocol.values import MAX_DRAWN_PEER_ID, PeerId
 from storage.disk import PosixDisk
 from storage.errors import StorageError
@@ -43,10 +43,12 @@ def open_store(config: PeerConfig, *, random: Random) -> OpenStorage:
 def preflight(config: PeerConfig, *, random: Random, environment: Mapping[str, str]) -> None:
     """See that the peer could start, so that what it can't is said to whoever starts it and not to a log."""
     try:
-        open_store(config, random=random).close()
         if not config.control.is_unix:
+            check_free(config.control)
             load_or_make_secret(secret_path(environment), random=random)
-    except (StorageError, OperationError) as error:
+        check_interface(config.interface)
+        open_store(config, random=random).close()
+    except (StorageError, OperationError, NetworkUnusable) as error:
         raise StartError(str(error)) from error
 
 
@@ -63,12 +65,15 @@ class PeerService(Service):
         random: Random,
         wall_clock: Callable[[], float],
         environment: Mapping[str, str],
+        give_up: Callable[[str], None],
     ) -> None:
+        """*give_up* is told in one sentence why the peer can't start, and ends the process."""
         self._config = config
         self._reactor = reactor
         self._random = random
         self._wall_clock = wall_clock
         self._environment = environment
+        self._give_up = give_up
         self._executor: ThreadExecutor | None = None
         self._network: UdpNetwork | None = None
         self._peer: Peer | None = None
@@ -79,7 +84,7 @@ class PeerService(Service):
         """Start the peer; if that can't be, say why and stop the process."""
         super().startService()
         self._starting = Deferred.fromCoroutine(self._start())
-        self._starting.addErrback(self._give_up)
+        self._starting.addErrback(self._has_failed)
 
     async def stopService(self) -> None:
         """Stop the peer: what is being written is written, what is under way resumes after the next start."""
@@ -139,9 +144,11 @@ class PeerService(Service):
             control=self._control.access_point,
         )
 
-    def _give_up(self, failure: Failure) -> None:
+    def _has_failed(self, failure: Failure) -> None:
         if failure.check(StorageError, OperationError, NetworkUnusable):
-            self._log.critical("The peer can't start: {why}", why=failure.getErrorMessage())
+            sentence = str(failure.value)
+            self._log.critical("The peer can't start: {why}", why=sentence)
         else:
+            sentence = "The peer made a mistake of its own while starting; its log has the details."
             self._log.failure("The peer can't start", failure)
-        self._reactor.stop()
+        self._give_up(sentence)

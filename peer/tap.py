@@ -74,12 +74,21 @@ def makeService(options: Options) -> IService:
         preflight(config, random=random, environment=os.environ)
     except StartError as error:
         _refuse(str(error), 1)
+
+    def give_up(sentence: str) -> None:
+        # Not sys.stderr, which twistd has turned into its log.
+        print(sentence, file=sys.__stderr__, flush=True)
+        # twistd knows no exit status of a service: the process ends by itself, after all else has.
+        reactor.addSystemEventTrigger("after", "shutdown", os._exit, 1)
+        reactor.callWhenRunning(reactor.stop)
+
     return PeerService(
         config,
         reactor=reactor,
         random=random,
         wall_clock=time.time,
         environment=dict(os.environ),
+        give_up=give_up,
     )
 
 

@@ -32,6 +32,21 @@ class ListeningControl:
             self._lock = None
 
 
+def check_free(access_point: AccessPoint) -> None:
+    """See that a TCP access point could be listened at now; an OperationError says why it can't."""
+    family = socket.AF_INET6 if ":" in access_point.host else socket.AF_INET
+    try:
+        with socket.socket(family, socket.SOCK_STREAM) as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind((access_point.host, access_point.port))
+            probe.listen()
+    except OSError as error:
+        raise _refusal(
+            f"can't listen at {access_point}: {error.strerror or error}; "
+            "stop what listens there, or give --control another port"
+        ) from None
+
+
 async def listen(access_point: AccessPoint, factory: Factory, *, reactor: IReactorCore) -> ListeningControl:
     """Listen at `access_point`. The result's access point has the true port where port 0 was asked for.
 
