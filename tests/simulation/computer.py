@@ -289,6 +289,13 @@ class Computer(StorageWatcher):
             if version.home == self.peer_id and version.version_id in version_ids:
                 version.buried_at = self.world.clock.seconds()
 
+    def has_room(self, charge: int) -> bool:
+        """Whether its peer runs and has room for so many bytes."""
+        if self.process is None or not self.is_running:
+            return False
+        usage = self.process.storage.store.usage()
+        return usage.capacity_bytes - usage.used_bytes >= charge
+
     def _own_files(self) -> set[FileId]:
         return {v.file_id for v in self.world.facts.versions.values() if v.home == self.peer_id}
 
@@ -302,7 +309,8 @@ class Computer(StorageWatcher):
         facts, now = self.world.facts, self.world.clock.seconds()
         if isinstance(message, Removed):
             heard = facts.removed_heard.setdefault(message.chunk_id, [])
-            heard.append(Heard(now, self.peer_id, message.sender_id))
+            places = self.world.places_for(message.chunk_id, without=message.sender_id)
+            heard.append(Heard(now, self.peer_id, message.sender_id, places))
         elif isinstance(message, Delete):
             facts.delete_heard.setdefault(message.file_id, []).append(
                 Heard(now, self.peer_id, message.sender_id)

@@ -88,6 +88,8 @@ class Heard:
     time: float
     by: int
     sender: int
+    places: int = 0
+    """Of a REMOVED: how many peers had the chunk then, or room for it."""
 
 
 @define(eq=False)

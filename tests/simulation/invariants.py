@@ -22,11 +22,9 @@ from enum import Enum
 
 from attrs import frozen
 
-from protocol.chunking import chunk_length
 from protocol.values import ChunkId, FileId
-from storage.capacity import charged_bytes
 from tests.simulation.computer import Computer
-from tests.simulation.facts import Loss, Version
+from tests.simulation.facts import Heard, Loss, Version
 from tests.simulation.faults import bodies_on
 from tests.simulation.world import World
 
@@ -42,7 +40,8 @@ class Excuse(Enum):
 
     LOSS_UNHEARD = "4: a loss that no survivor was told of"
     REPAIR_DISTURBED = "4: a repair that a fault met, and that nobody takes up again"
-    DELETE_UNHEARD = "5: a peer that has heard no DELETE since it stored"
+    NO_ROOM_THEN = "4: a repair that found no room, and that nobody takes up again when there is some"
+    DELETE_UNHEARD = "5: a peer that has heard no DELETE since it stored, or could not carry it out"
 
 
 @frozen
@@ -72,6 +71,8 @@ class Inspection:
         for file_id, version in self._facts.versions.items():
             if version.buried_at is not None:
                 self._inspect_deletion(file_id)
+        for computer in self._world.running():
+            self._inspect_announcements(computer)
 
     def promised(self) -> list[Version]:
         """The living versions that were reported at their degree, and whose home is there."""
@@ -131,42 +132,31 @@ class Inspection:
         if len(holders) >= version.desired:
             return
         said = f"{chunk_id} of peer {version.home} is held by {sorted(holders)}, degree {version.desired}"
-        if self._places_for(version, chunk_id) < version.desired:
+        if self._world.places_for(chunk_id) < version.desired:
             return
         assert version.reported_at is not None
         losses = [loss for loss in self._facts.losses if loss.chunk_id == chunk_id]
-        heard = [self._heard_at(loss, version, holders) for loss in losses]
-        if any(at is None for at in heard):
+        heard = [self._heard(loss, version, holders) for loss in losses]
+        told = [one for one in heard if one is not None]
+        if len(told) < len(heard):
             self.excused.append(Excused(Excuse.LOSS_UNHEARD, said))
-        elif not all(self._world.is_calm(at, at + REPAIR_TIME) for at in heard if at is not None):
+        elif not all(self._world.is_calm(one.time, one.time + REPAIR_TIME) for one in told):
             self.excused.append(Excused(Excuse.REPAIR_DISTURBED, said))
+        elif any(one.places < version.desired for one in told):
+            self.excused.append(Excused(Excuse.NO_ROOM_THEN, said))
         else:
             self._world.break_promise(4, said)
 
-    def _places_for(self, version: Version, chunk_id: ChunkId) -> int:
-        """How many peers hold the chunk or have room for it."""
-        charge = charged_bytes(chunk_length(len(version.content), chunk_id.chunk_no))
-        places = 0
-        for computer in self._world.running():
-            assert computer.process is not None
-            usage = computer.process.storage.store.usage()
-            has_room = usage.capacity_bytes - usage.used_bytes >= charge
-            if computer.peer_id != version.home:
-                places += computer.copies.good(chunk_id) or (
-                    has_room and chunk_id not in computer.copies.held
-                )
-        return places
-
-    def _heard_at(self, loss: Loss, version: Version, survivors: set[int]) -> float | None:
-        """When a surviving holder or the home heard of a loss by REMOVED; None: never."""
-        times = [
-            heard.time
+    def _heard(self, loss: Loss, version: Version, survivors: set[int]) -> Heard | None:
+        """How a surviving holder or the home heard of a loss by REMOVED first; None: it never did."""
+        heard = [
+            heard
             for heard in self._facts.removed_heard.get(loss.chunk_id, ())
             if heard.sender == loss.who
             and heard.by in survivors | {version.home}
             and heard.time >= loss.time - WITHDRAWAL
         ]
-        return min(times, default=None)
+        return min(heard, key=lambda one: one.time, default=None)
 
     def _inspect_deletion(self, file_id: FileId) -> None:
         """Invariant 5."""
@@ -175,7 +165,17 @@ class Inspection:
                 said = f"{computer.name} still has {chunk_id}, of a deleted file"
                 stored_at = self._facts.stored_at.get((computer.peer_id, chunk_id), 0.0)
                 heard = self._facts.delete_heard.get(file_id, ())
-                if any(one.by == computer.peer_id and one.time >= stored_at for one in heard):
+                has_heard = any(one.by == computer.peer_id and one.time >= stored_at for one in heard)
+                if has_heard and file_id not in computer.copies.files_in_doubt:
                     self._world.break_promise(5, said)
                 else:
                     self.excused.append(Excused(Excuse.DELETE_UNHEARD, said))
+
+    def _inspect_announcements(self, computer: Computer) -> None:
+        """Invariant 5: a home that runs has told of all its deletions, or tells of them at its next start."""
+        assert computer.process is not None
+        for dead in computer.process.storage.catalog.dead():
+            if not dead.is_announced and not self._world.disk_faults:
+                self._world.break_promise(
+                    5, f"{computer.name} has not announced that {dead.file_id} is deleted"
+                )

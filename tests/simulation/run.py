@@ -19,9 +19,13 @@ from tests.simulation.plan import AFTERMATH, STORM, Plan, Planned, draw_plan
 from tests.simulation.transcript import Transcript
 from tests.simulation.workload import Restore, Users
 from tests.simulation.world import World
+from tests.support.lan import Link
 
 SETTLING = 60.0
 """Seconds after which nothing is under way any more that the last event has set off."""
+
+HICCUP = 0.9
+"""Seconds in which a LAN at rest loses everything: the first attempt, but no second one."""
 
 PATIENCE = 3_000.0
 """Seconds that operations may go on after the last one began."""
@@ -153,6 +157,8 @@ class Run:
             self.world.say("fault", f"{', '.join(f'peer {peer_id}' for peer_id in away) or 'nobody'} is away")
             self.world.lan.partition(hosts)
             before = len(self.users.operations)
+            if random.random() < 0.5:
+                self._lose_all(HICCUP)
             Restore(version.home, version.path).act(self.users)
             self.world.run(PATIENCE, lambda: not self.users.pending())
             self.world.lan.heal()
@@ -174,6 +180,14 @@ class Run:
             if any(chunk_id.file_id == version.file_id for chunk_id in copies.held)
         )
         return sorted(random.sample(holders, min(allowed, len(holders))))
+
+    def _lose_all(self, seconds: float) -> None:
+        """Lose whatever is sent for a moment: what was asked first is asked again."""
+        world, nothing = self.world, Link(loss=1.0)
+        world.bad_links.append(nothing)
+        world.set_links()
+        world.clock.callLater(seconds, world.bad_links.remove, nothing)
+        world.clock.callLater(seconds, world.set_links)
 
     def _newest_complete(self, version: Version) -> int:
         """The number of the version that a restore of the path serves (SPEC.md 4.12)."""

@@ -12,12 +12,17 @@ from twisted.python.failure import Failure
 from peer.assembly import Peer
 from peer.control.interfaces import BackupReport, Progress, ReclaimReport, RestoreReport
 from peer.errors import OperationError
-from protocol.chunking import chunk_count
+from protocol.chunking import chunk_count, chunk_length
 from protocol.values import ChunkId, FileId
+from storage.capacity import charged_bytes
 from tests.simulation.computer import Computer
+from tests.simulation.facts import Version
 from tests.simulation.world import World
 
 KBYTE = 1_000
+
+LINGERING = 60.0
+"""Seconds for which what a DELETE, a RECLAIM or a fault has set off may go on."""
 
 
 def _ignore(progress: Progress) -> None:
@@ -32,9 +37,12 @@ class Operation:
     said: str
     began: float
     is_over: bool = False
+    ended: float = float("inf")
     result: Any = None
     newest_before: int = 0
     """Of a restore: the newest version of the path that was complete when it began."""
+    roomy_before: int = 0
+    """Of a backup: how many other peers had room for all of the file when it began."""
 
 
 @frozen
@@ -71,6 +79,7 @@ class Backup:
             f"BACKUP {self.path} {self.degree}",
             lambda peer: peer.operations.backup(self.path, self.degree, _ignore),
             users.backed_up,
+            roomy_before=users.roomy(self.peer_id, self.path),
         )
 
 
@@ -146,6 +155,7 @@ class Users:
         ask: Callable[[Peer], Coroutine[Any, Any, Any]],
         check: Callable[[Operation], None] = lambda operation: None,
         newest_before: int = 0,
+        roomy_before: int = 0,
     ) -> None:
         """Ask a peer for something; *check* looks at what it came to."""
         world = self.world
@@ -154,7 +164,13 @@ class Users:
             world.say(computer.name, f"{said}: but it doesn't run")
             return
         world.say(computer.name, said)
-        operation = Operation(computer, said, world.clock.seconds(), newest_before=newest_before)
+        operation = Operation(
+            computer,
+            said,
+            world.clock.seconds(),
+            newest_before=newest_before,
+            roomy_before=roomy_before,
+        )
         self.operations.append(operation)
         ended: Deferred[Any] = Deferred.fromCoroutine(ask(computer.process.peer))
         ended.addBoth(self._ended, operation, check)
@@ -183,6 +199,7 @@ class Users:
         facts = self.world.facts
         version = facts.versions[FileId.from_hex(report.file_id)]
         if report.below_degree:
+            self._check_hindered(operation, version)
             return
         version.reported_at, version.desired = self.world.clock.seconds(), report.desired
         for chunk_no in range(chunk_count(report.bytes)):
@@ -193,6 +210,31 @@ class Users:
                     3,
                     f"{operation.computer.name} reports {chunk_id} at degree {report.desired}, "
                     f"and only {sorted(answered)} have ever said that they hold it",
+                )
+
+    def roomy(self, home: int, path: str) -> int:
+        """How many peers besides the home have room for all of a file."""
+        computer = self.world.computers[home]
+        size = computer.disk.stat(path).size if computer.disk.exists(path) else 0
+        charge = sum(charged_bytes(chunk_length(size, chunk_no)) for chunk_no in range(chunk_count(size)))
+        return sum(other.has_room(charge) for other in self.world.running() if other is not computer)
+
+    def _check_hindered(self, operation: Operation, version: Version) -> None:
+        """A BACKUP that nothing hindered reaches its degree (invariant 4)."""
+        world, now = self.world, self.world.clock.seconds()
+        desired = operation.result.desired
+        others = [
+            other
+            for other in self.operations
+            if other.said.startswith(("RECLAIM", "DELETE")) and other.ended >= operation.began - LINGERING
+        ]
+        if others or not world.is_calm(operation.began - LINGERING, now) or operation.roomy_before < desired:
+            return
+        for chunk_no in range(version.chunks):
+            chunk_id = ChunkId(version.file_id, chunk_no)
+            if world.places_for(chunk_id) >= desired > len(world.facts.holders(chunk_id)):
+                world.break_promise(
+                    4, f"nothing hindered {operation.said}, and {chunk_id} is below its degree"
                 )
 
     def restored(self, operation: Operation) -> None:
@@ -224,6 +266,7 @@ class Users:
         if operation.is_over:
             return
         operation.is_over, operation.result = True, result
+        operation.ended = self.world.clock.seconds()
         name = operation.computer.name
         if not isinstance(result, Failure):
             self.world.say(name, f"{operation.said} is done: {_brief(result)}")
@@ -237,6 +280,7 @@ class Users:
         for operation in self.pending():
             if operation.computer is computer:
                 operation.is_over = True
+                operation.ended = self.world.clock.seconds()
                 self.world.say(computer.name, f"{operation.said} is cut off")
 
 

@@ -14,6 +14,7 @@ from zope.interface import implementer
 
 from peer.config import DEFAULT_GROUPS
 from protocol.values import ChunkId
+from storage.capacity import charged_bytes
 from storage.errors import DiskFailed, DiskFull
 from tests.simulation.computer import Computer, Power, Process
 from tests.simulation.facts import DAMAGED, LEFT, Facts, Violation
@@ -116,6 +117,19 @@ class World:
         """A process has ended: whoever waits for its user's operations is told."""
         for listen in self.on_cut_off:
             listen(computer)
+
+    def places_for(self, chunk_id: ChunkId, *, without: int = -1) -> int:
+        """How many running peers hold a chunk of a simulated file, or have room for it; one of them left out."""
+        version = self.facts.versions.get(chunk_id.file_id)
+        if version is None or chunk_id.chunk_no >= version.chunks:
+            return 0
+        charge = charged_bytes(len(version.body(chunk_id.chunk_no)))
+        return sum(
+            computer.copies.good(chunk_id)
+            or (chunk_id not in computer.copies.held and computer.has_room(charge))
+            for computer in self.running()
+            if computer.peer_id not in (version.home, without)
+        )
 
     def bury_the_dead(self) -> None:
         """Let go of all processes, whose last words count for nothing."""
