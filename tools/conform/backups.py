@@ -16,6 +16,12 @@ from tools.conform.wire import Entry
 FIRST_WITHIN = 12.0
 """Seconds until the first PUTCHUNK of a BACKUP: a command that starts a program takes one or two."""
 
+QUIET = 5.0
+"""Seconds without a PUTCHUNK after which none is expected: some send one chunk at a time, a second or more apart."""
+
+REPETITION = 2.5
+"""Seconds in which a PUTCHUNK that was not answered is repeated, and a half more than the first wait."""
+
 Answer = Callable[[ChunkId, int], None]
 """Is called with the chunk of each PUTCHUNK, and how many came for that chunk so far."""
 
@@ -51,6 +57,17 @@ class WatchedBackup:
             await self.bench.wire.heard(lambda _entry: bool(self.putchunks), within=FIRST_WITHIN)
         return self.putchunks[0] if self.putchunks else None
 
+    async def all_sent(self) -> None:
+        """Wait until every chunk was sent, or no more come, and then for the repetitions of the last."""
+        while True:
+            seen = {_putchunk(entry).chunk_no for entry in self.putchunks}
+            if seen >= set(range(len(self.file.chunks))):
+                break
+            if self.bench.wire.now() - self.putchunks[-1].at > QUIET:
+                return
+            await self.bench.pause(0.1)
+        await self.bench.pause(REPETITION)
+
     def end(self) -> None:
         """Answer no more."""
         self._end_listening()
@@ -58,6 +75,14 @@ class WatchedBackup:
     def attempts(self, number: int) -> list[Entry]:
         """The PUTCHUNKs for one chunk."""
         return [entry for entry in self.putchunks if _putchunk(entry).chunk_no == number]
+
+    def body(self, number: int) -> bytes:
+        """The bytes of a chunk, as the peer has cut the file."""
+        sent = self.attempts(number)
+        if sent:
+            return _putchunk(sent[0]).body
+        chunks = self.file.chunks
+        return chunks[number] if number < len(chunks) else b""
 
     def chunk_id(self, number: int) -> ChunkId:
         """A chunk of the file, whose id has to be known."""
@@ -102,6 +127,7 @@ class WatchedBackup:
             if not self._is_of_file(message):
                 return
             self.file_id = message.file_id
+            self._learn_spelling(entry.header)
             claimed = [each for each in self._unclaimed if _putchunk(each).file_id == self.file_id]
             self._unclaimed.clear()
         elif message.file_id == self.file_id:
@@ -113,11 +139,20 @@ class WatchedBackup:
             chunk_id = _putchunk(each).chunk_id
             self.answer(chunk_id, len(self.attempts(chunk_id.chunk_no)))
 
+    def _learn_spelling(self, header: bytes) -> None:
+        """Remember how the peer writes the id, so that it knows it again when it hears it."""
+        assert self.file_id is not None
+        usual = self.file_id.hex().encode("ascii")
+        text = next((field for field in header.split() if field.lower() == usual), usual)
+        if text != usual:
+            self.bench.spelling[self.file_id] = text
+
     def _is_of_file(self, message: PutChunk) -> bool:
         if not self.file.content:
             # The empty last chunk of another file has a higher number.
             return not message.body and message.chunk_no < 2 and message.file_id not in self.bench.used
-        return bool(message.body) and message.body in self.file.chunks
+        # Wherever the peer cuts the file.
+        return bool(message.body) and message.body in self.file.content
 
 
 def _putchunk(entry: Entry) -> PutChunk:

@@ -14,6 +14,7 @@ from protocol.values import MAX_DRAWN_PEER_ID, VERSION_1_0, ChunkId, Edition, Fi
 from tools.conform.commands import Commands
 from tools.conform.files import Folder
 from tools.conform.findings import Findings
+from tools.conform.forms import with_file_id
 from tools.conform.wire import Entry, Wire, usual_group
 
 if TYPE_CHECKING:
@@ -56,6 +57,10 @@ class Bench:
     voices: tuple[PeerId, ...] = ()
     home: "WatchedBackup | None" = None
     """The file that the peer has backed up and not deleted, if there is one."""
+    deaf_since: str = ""
+    """What was sent to the peer last before it heard nothing any more."""
+    spelling: dict[FileId, bytes] = field(factory=dict)
+    """How the peer writes the ids of its own files, if not in lower case: it may know them in no other way."""
     used: dict[FileId, None] = field(factory=dict)
     """The ids of the files made up so far, of which the peer may hold chunks."""
 
@@ -108,7 +113,9 @@ class Bench:
 
     def datagram(self, message: Message) -> bytes:
         """The message in the one form that everybody understands, of the peer's edition."""
-        return serialize(message, self.edition)
+        datagram = serialize(message, self.edition)
+        text = self.spelling.get(message.file_id)
+        return datagram if text is None else with_file_id(datagram, message.file_id, text)
 
     def say(self, message: Message, group: str | None = None) -> Entry:
         """Multicast a message, in the group of its type unless another is named."""
@@ -200,7 +207,9 @@ class Bench:
                 return entry
         return None
 
-    async def hold(self, count: int, *, size: int = 100, degree: int = 1) -> list[Held]:
+    async def hold(
+        self, count: int, *, size: int = 100, degree: int = 1, apart: float = SPACING
+    ) -> list[Held]:
         """Have the peer store `count` chunks of one file; those that it said STORED for, in order."""
         file_id = self.file_id()
         bodies = {ChunkId(file_id, number): self.body(size) for number in range(count)}
@@ -210,7 +219,7 @@ class Bench:
             for chunk_id, body in bodies.items():
                 if chunk_id not in held:
                     sent[chunk_id] = self.say(self.putchunk(chunk_id, body, degree=degree))
-                    await self.pause(SPACING)
+                    await self.pause(apart)
             if not sent:
                 break
             await self.pause(wait)

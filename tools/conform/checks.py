@@ -10,6 +10,7 @@ SECTIONS = {
     5: "File deletion",
     6: "Space reclaiming",
     7: "Commands",
+    12: "Interoperability",
 }
 """The sections of SPEC.md that can be seen from outside a peer, and their titles."""
 

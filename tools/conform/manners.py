@@ -6,7 +6,8 @@ from collections import Counter
 from attrs import define, field
 
 from protocol.errors import ProtocolError
-from protocol.values import VERSION_1_0, Edition, PeerId
+from protocol.messages import GetChunk, Message, PutChunk
+from protocol.values import VERSION_1_0, Edition, FileId, PeerId
 from tools.conform.checks import Check
 from tools.conform.findings import Findings
 from tools.conform.wire import Entry, usual_group
@@ -25,10 +26,10 @@ MAX_FORMS = 40
 """Kinds of header counted apart: more are counted together."""
 
 _NUMBER = rb"(?:0|[1-9][0-9]*)"
-# One space between fields and one before the end, lower-case hex, numbers without leading zeros, one line.
+# One space between fields and one before the end, hex of one case, numbers without leading zeros, one line.
 _ONE_FORM = re.compile(
-    rb"(?:[A-Z]+ [0-9]\.[0-9]|[0-9]\.[0-9] [A-Z]+) %(number)b [0-9a-f]{64}(?: %(number)b){0,2} \r\n\r\n"
-    % {b"number": _NUMBER}
+    rb"(?:[A-Z]+ [0-9]\.[0-9]|[0-9]\.[0-9] [A-Z]+) %(number)b (?:[0-9a-f]{64}|[0-9A-F]{64})"
+    rb"(?: %(number)b){0,2} \r\n\r\n" % {b"number": _NUMBER}
 )
 _TYPE_FIRST = re.compile(rb"[A-Z]+ ")
 
@@ -44,10 +45,23 @@ class Manners:
     """Its id, once it is known."""
     forms: Counter[str] = field(factory=Counter)
     """How many datagrams had which kind of header."""
+    _upper_case: set[FileId] = field(factory=set)
     _sources: dict[tuple[str, int], Entry] = field(factory=dict)
 
-    def heard(self, entry: Entry) -> None:
-        """Look at a datagram."""
+    def watch(self, entry: Entry) -> None:
+        """Look at a datagram of either side."""
+        if entry.is_sent:
+            self._learn(entry)
+        else:
+            self._look_at(entry)
+
+    def _learn(self, entry: Entry) -> None:
+        """Remember for which files the probe has written the id in upper case: the peer may do so too (12.13)."""
+        content = entry.content
+        if isinstance(content, PutChunk | GetChunk) and _lower(content) not in entry.header:
+            self._upper_case.add(content.file_id)
+
+    def _look_at(self, entry: Entry) -> None:
         form = f"{entry.group}: {_kind(entry.header)}"
         self.forms[form if form in self.forms or len(self.forms) < MAX_FORMS else "others"] += 1
         self._look_at_socket(entry)
@@ -60,9 +74,10 @@ class Manners:
             RIGHT_GROUP, usual_group(content) in entry.group.split("+"), f"it came on {entry.group}", [entry]
         )
         findings.passed(SIX_TYPES)
-        findings.judge(
-            ONE_FORM, bool(_ONE_FORM.fullmatch(entry.header)), f"the header is {entry.header!r}", [entry]
+        is_of_form = bool(_ONE_FORM.fullmatch(entry.header)) and (
+            _lower(content) in entry.header or content.file_id in self._upper_case
         )
+        findings.judge(ONE_FORM, is_of_form, f"the header is {entry.header!r}", [entry])
         findings.judge(ONE_VERSION, content.version == VERSION_1_0, f"version {content.version}", [entry])
         is_type_first = bool(_TYPE_FIRST.match(entry.header))
         findings.judge(
@@ -87,6 +102,10 @@ class Manners:
             )
         else:
             self.findings.passed(ONE_SOCKET, [entry])
+
+
+def _lower(message: Message) -> bytes:
+    return message.file_id.hex().encode("ascii")
 
 
 def _kind(header: bytes) -> str:

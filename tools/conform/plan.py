@@ -5,7 +5,9 @@ from collections.abc import Sequence
 from attrs import frozen
 from twisted.internet.defer import Deferred, DeferredList, FirstError
 
+from protocol.timing import ATTEMPT_WAITS
 from tools.conform.bench import Bench
+from tools.conform.checks import Check
 from tools.conform.commands import Command
 from tools.conform.manners import CHECKS as MANNERS
 from tools.conform.probe import Probe
@@ -21,6 +23,8 @@ from tools.conform.probes import (
     returning,
     storing,
 )
+
+STAYS = Check("2.15", "goes on storing chunks all the time that it is probed")
 
 Stage = tuple[Probe, ...]
 """Probes that run at the same time."""
@@ -40,24 +44,26 @@ def stages(scope: Scope) -> tuple[Stage, ...]:
     """All probes. What may end the peer comes last; the delays are measured while nothing else goes on."""
     reclaims = reclaiming.QUICK_PROBES if scope.is_quick else reclaiming.PROBES
     return (
-        (*storing.PROBES, *returning.PROBES, *deleting.PROBES, *file_life.PROBES, *backing_up.PROBES),
+        (*file_life.PROBES, *backing_up.PROBES),
+        storing.PROBES,
+        (*returning.PROBES, *deleting.PROBES, *repairing.PROBES),
         delays.PROBES,
-        repairing.PROBES,
+        repairing.MANY_PROBES,
         (*backing_up.SLOW_PROBES, *file_life.SLOW_PROBES, *reclaims),
         file_life.END_PROBES,
         garbage.PROBES,
         harsh.PROBES,
-        harsh.LINE_PROBES,
     )
 
 
 async def run(bench: Bench, scope: Scope) -> None:
     """Run the probes of the scope, one stage after the other."""
     planned = stages(scope)
-    bench.findings.declare(MANNERS)
+    bench.findings.declare((*MANNERS, STAYS))
     for stage in planned:
         for probe in stage:
             bench.findings.declare(probe.checks)
+    ran: list[str] = []
     for number, stage in enumerate(planned):
         left_out = {
             probe: reason for probe in stage if (reason := _left_out(probe, scope, bench.commands.known))
@@ -67,13 +73,34 @@ async def run(bench: Bench, scope: Scope) -> None:
         running = [probe for probe in stage if probe not in left_out]
         if not running:
             continue
-        if number > 0 and not await bench.is_alive():
-            _give_up(bench, planned[number:], scope)
+        if bench.deaf_since:
+            _give_up(bench, planned[number:], scope, f"it hears nothing since it was sent {bench.deaf_since}")
+            break
+        if ran and not await _is_still_there(bench, ran[-1]):
+            why = "the peer doesn't store a plain chunk any more, so this was not tried"
+            _give_up(bench, planned[number:], scope, why)
             break
         await _run_stage(bench, running)
+        ran.append(", ".join(dict.fromkeys(probe.subject for probe in running)))
         for probe in running:
             bench.findings.not_reached(probe.checks, "what it needs to be seen didn't come about")
     await bench.tidy()
+
+
+async def _is_still_there(bench: Bench, ran: str) -> bool:
+    """Whether the peer answers after what was probed last; what is busy has the time of five tries to recover."""
+    for delay in (0.0, sum(ATTEMPT_WAITS)):
+        await bench.pause(delay)
+        mark = bench.wire.mark
+        if await bench.is_alive():
+            if not delay:
+                bench.findings.passed(STAYS)
+            return True
+        evidence = list(bench.wire.since(mark))
+        bench.findings.failed(
+            STAYS, f"it didn't store a plain chunk any more after these probes: {ran}", evidence
+        )
+    return False
 
 
 async def _run_stage(bench: Bench, probes: Sequence[Probe]) -> None:
@@ -89,13 +116,10 @@ async def _as_coroutine(probe: Probe, bench: Bench) -> None:
     await probe.run(bench)
 
 
-def _give_up(bench: Bench, planned: Sequence[Stage], scope: Scope) -> None:
+def _give_up(bench: Bench, planned: Sequence[Stage], scope: Scope, why: str) -> None:
     for stage in planned:
         for probe in stage:
-            reason = _left_out(probe, scope, bench.commands.known)
-            bench.findings.not_reached(
-                probe.checks, reason or "the peer doesn't store a plain chunk any more, so this was not tried"
-            )
+            bench.findings.not_reached(probe.checks, _left_out(probe, scope, bench.commands.known) or why)
 
 
 def _left_out(probe: Probe, scope: Scope, known: frozenset[Command]) -> str:

@@ -21,3 +21,8 @@ class Probe:
     """Whether it sends what is known to make some peers deaf (SPEC.md 12.2)."""
     is_slow: bool = False
     """Whether it takes the 31 s of five tries."""
+
+    @property
+    def subject(self) -> str:
+        """What it is about, in a word or two."""
+        return self.run.__module__.rpartition(".")[2].replace("_", " ")

@@ -12,8 +12,8 @@ from tools.conform.bench import Bench
 from tools.conform.commands import CommandFailure
 from tools.conform.wire import Entry
 
-ENDS_WITHIN = 8.0
-"""Seconds until a restored file is there, after the last answer."""
+QUIET = 10.0
+"""Seconds after the last GETCHUNK in which a restored file is there; some wait 8 s for an empty last chunk."""
 
 Answer = Callable[[int, int], None]
 """Is called with the number of the chunk asked for, and how many GETCHUNKs came for it so far."""
@@ -57,19 +57,17 @@ class WatchedRestore:
 
     def give(self, number: int, *, delay: float, body: bytes | None = None) -> None:
         """Send the chunk, or other bytes in its place, after so many seconds."""
-        chunks = self.backup.file.chunks
-        right = chunks[number] if number < len(chunks) else b""
-        message = self.bench.chunk(self.backup.chunk_id(number), right if body is None else body, voice=0)
+        given = self.backup.body(number) if body is None else body
+        message = self.bench.chunk(self.backup.chunk_id(number), given, voice=0)
         self.bench.say_later(delay, message)
 
     async def content(self) -> bytes | None:
-        """The restored file, once it has its full length; None if it isn't known where it is."""
-        wanted = len(self.backup.file.content)
+        """The restored file, once it is right or should be; None if it isn't known where it is."""
         found: bytes | None = None
-        for _ in range(int(ENDS_WITHIN / 0.2)):
+        while self.bench.wire.now() - self.getchunks[-1].at < QUIET:
             if self.restored is not None:
                 found = self.bench.folder.read(self.restored)
-                if found is not None and len(found) == wanted:
+                if found == self.backup.file.content:
                     break
             await self.bench.pause(0.2)
         return found

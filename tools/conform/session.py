@@ -52,7 +52,7 @@ async def probe_peer(
     findings.declare(CHECKS)
     wire = Wire(network=network, groups=groups, clock=clock)
     manners = Manners(findings, edition, frozenset({groups.mc.port, groups.mdb.port, groups.mdr.port}))
-    wire.listen_to(manners.heard)
+    wire.watch(manners.watch)
     wire.listen()
     bench = Bench(
         wire=wire,

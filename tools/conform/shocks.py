@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 
-from attrs import define, field, frozen
+from attrs import define, frozen
 
 from protocol.messages import Chunk, Stored
 from protocol.values import ChunkId
@@ -46,7 +46,6 @@ class Ward:
 
     bench: Bench
     _known: ChunkId | None = None
-    _deaf_since: str = field(default="")
 
     async def give(self, shocks: Sequence[Shock]) -> None:
         """Give the shocks, until the peer is deaf."""
@@ -56,8 +55,8 @@ class Ward:
             return
         for number, shock in enumerate(shocks):
             await self._give(shock)
-            if self._deaf_since:
-                self._give_up(shocks[number + 1 :], f"it hears nothing since it was sent {self._deaf_since}")
+            if self.bench.deaf_since:
+                self._give_up(shocks[number + 1 :], f"it hears nothing since it was sent {shock.what}")
                 return
 
     def _give_up(self, shocks: Sequence[Shock], why: str) -> None:
@@ -82,7 +81,7 @@ class Ward:
             why = "nothing came" if wants_answer else "it answered"
             bench.findings.judge(shock.expected, (answer is not None) is wants_answer, why, story)
         if not is_well:
-            self._deaf_since = shock.what
+            bench.deaf_since = shock.what
 
     async def _answer(self, shock: Shock, chunk_id: ChunkId, sent: Entry) -> Entry | None:
         """What the peer answers within its delay; a file id that was spoilt is known by its beginning."""

@@ -63,6 +63,7 @@ class Wire:
         self._entries: deque[tuple[Entry, int]] = deque()
         self._bytes = 0
         self._listeners: list[Callable[[Entry], None]] = []
+        self._watchers: list[Callable[[Entry], None]] = []
         self.groups = groups
         self.mark = 0
         """The number that the next entry will have."""
@@ -108,6 +109,10 @@ class Wire:
         """Have each datagram that is heard from now on given to `listener`; what is returned ends that."""
         self._listeners.append(listener)
         return partial(self._forget, listener)
+
+    def watch(self, watcher: Callable[[Entry], None]) -> None:
+        """Have each datagram from now on, sent or heard, given to `watcher` too."""
+        self._watchers.append(watcher)
 
     async def heard(
         self, is_wanted: Callable[[Entry], bool], *, within: float, since: int | None = None
@@ -170,6 +175,8 @@ class Wire:
         self._bytes += size
         while self._bytes > MAX_RECORDED_BYTES:
             self._bytes -= self._entries.popleft()[1]
+        for watcher in self._watchers:
+            watcher(entry)
 
 
 def usual_group(message: Message) -> str:

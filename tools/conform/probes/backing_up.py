@@ -1,10 +1,10 @@
 """The peer as initiator of a chunk backup: how it counts, waits, repeats and gives up (SPEC.md 3.3 to 3.10)."""
 
-from protocol.messages import Delete, Stored
+from protocol.messages import Delete, PutChunk, Stored
 from protocol.timing import ATTEMPT_WAITS
 from protocol.values import ChunkId
 from tools.conform.backups import WatchedBackup
-from tools.conform.bench import Bench
+from tools.conform.bench import Bench, chunk_of
 from tools.conform.checks import Check
 from tools.conform.commands import Command
 from tools.conform.probe import Probe
@@ -13,6 +13,7 @@ from tools.conform.statistics import fault_of_waits
 AFTER_LAST = 2.5
 """Seconds for which a sixth PUTCHUNK is waited for after the last wait."""
 
+EITHER_CASE = Check("2.5", "counts a STORED whose fileId is in the other case than it writes it")
 EMPTY_FILE = Check("1.6", "backs an empty file up as one empty chunk")
 DISTINCT = Check("3.3", "counts distinct senders of STORED, not STOREDs")
 STOPS = Check("3.3", "stops when the degree is met in a later wait")
@@ -73,6 +74,10 @@ async def _one_sender(bench: Bench) -> None:
     await bench.pause(4.5)
     backup.end()
     count = len(backup.attempts(0))
+    if count < 2 and not _repeats(bench):
+        # Then what it counts can't be told from what it sends.
+        bench.findings.not_reached([DISTINCT, STOPS], "it was never seen to repeat a PUTCHUNK")
+        return
     if bench.findings.judge(
         DISTINCT,
         count >= 2,
@@ -82,6 +87,12 @@ async def _one_sender(bench: Bench) -> None:
         bench.findings.judge(
             STOPS, count == 2, f"{count} PUTCHUNKs though two peers had answered the second", backup.story(0)
         )
+
+
+def _repeats(bench: Bench) -> bool:
+    """Whether the peer has sent any chunk twice, as it has to for those that nobody stores in time."""
+    sent = [chunk_of(entry) for entry in bench.wire.since() if not entry.is_sent and entry.said(PutChunk)]
+    return len(set(sent)) < len(sent)
 
 
 async def _late(bench: Bench) -> None:
@@ -152,6 +163,27 @@ async def _own_file(bench: Bench) -> None:
     bench.findings.judge(OWN_FILE, not stored, "it said STORED", backup.story(0))
 
 
+async def _either_case(bench: Bench) -> None:
+    backup = await _begin(bench, "either-case", degree=1)
+
+    def answer(chunk_id: ChunkId, count: int) -> None:
+        usual = bench.datagram(bench.stored(chunk_id))
+        text = chunk_id.file_id.hex().encode("ascii")
+        other = text if chunk_id.file_id in bench.spelling else text.upper()
+        written = bench.spelling.get(chunk_id.file_id, text)
+        # If it doesn't know the id in the other case, it hears it in its own, the second time.
+        bench.wire.send("MC", usual.replace(written, other) if count == 1 else usual)
+
+    backup.answer = answer
+    if not await _started(backup, EITHER_CASE):
+        return
+    await bench.pause(2.0)
+    backup.end()
+    bench.findings.judge(
+        EITHER_CASE, len(backup.attempts(0)) == 1, "it repeated the PUTCHUNK all the same", backup.story(0)
+    )
+
+
 async def _never(bench: Bench) -> None:
     """Nobody answers."""
     backup = await _begin(bench, "never", degree=1)
@@ -178,6 +210,7 @@ NEEDS = frozenset({Command.BACKUP})
 
 PROBES = (
     Probe(run=_empty_file, checks=(EMPTY_FILE,), needs=NEEDS),
+    Probe(run=_either_case, checks=(EITHER_CASE,), needs=NEEDS),
     Probe(run=_one_sender, checks=(DISTINCT, STOPS), needs=NEEDS),
     Probe(run=_late, checks=(COUNTS_LATE,), needs=NEEDS),
     Probe(run=_by_chunk, checks=(BY_CHUNK,), needs=NEEDS),

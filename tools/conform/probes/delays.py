@@ -6,18 +6,21 @@ from tools.conform.checks import Check
 from tools.conform.probe import Probe
 from tools.conform.statistics import described, fault_of_delays
 
-SAMPLES = 200
+SAMPLES = 120
 """Chunks measured. A right peer fails with a probability of 10^-9 whatever this is; a wrong one must be far off."""
+
+APART = 0.025
+"""Seconds between them: 8 answers are due at a time, which few threads can hold back."""
 
 STORED_DELAY = Check("3.2", "waits U(0, 400 ms) before STORED, or until the chunk is durable")
 CHUNK_DELAY = Check("4.2", "waits U(0, 400 ms) before CHUNK")
 
 
 async def _delays(bench: Bench) -> None:
-    held = await bench.hold(SAMPLES)
+    held = await bench.hold(SAMPLES, apart=APART)
     delays = [chunk.delay for chunk in held if chunk.delay is not None]
     _judge(bench, STORED_DELAY, delays, [chunk.stored.number for chunk in held[:5]])
-    asked = await bench.say_each(bench.getchunk(chunk.chunk_id) for chunk in held)
+    asked = await bench.say_each((bench.getchunk(chunk.chunk_id) for chunk in held), spacing=APART)
     await bench.pause(2.0)
     answers = []
     for chunk, question in zip(held, asked, strict=True):

@@ -66,7 +66,7 @@ async def _backed_up(bench: Bench) -> WatchedBackup | None:
         backup.end()
         bench.findings.not_reached(LIFE_CHECKS, f"no PUTCHUNK followed the BACKUP {backup.complaint}".strip())
         return None
-    await bench.pause(3.0)
+    await backup.all_sent()
     chunks = backup.file.chunks
     numbers = sorted({_putchunk(entry).chunk_no for entry in backup.putchunks})
     lengths = [len(_putchunk(backup.attempts(number)[0]).body) for number in numbers]
@@ -163,7 +163,7 @@ async def _again(bench: Bench, backup: WatchedBackup) -> WatchedBackup:
         for entry in bench.wire.since(mark)
         if not entry.is_sent
         and isinstance(entry.content, PutChunk)
-        and entry.content.body in backup.file.chunks
+        and entry.content.file_id in (backup.file_id, again.file_id)
     ]
     bench.findings.judge(UNCHANGED, not sent, f"it sent {len(sent)} PUTCHUNKs", sent or backup.putchunks)
     if again.file_id is None or again.file_id == backup.file_id:
@@ -195,6 +195,7 @@ async def _changed(bench: Bench, backup: WatchedBackup) -> WatchedBackup:
     changed.begin()
     if await changed.first() is None:
         changed.end()
+        bench.findings.failed(NEW_ID, f"it sent nothing of a changed file {changed.complaint}".strip())
         return backup
     bench.findings.judge(
         NEW_ID, changed.file_id != backup.file_id, "it is that of the version before", changed.putchunks

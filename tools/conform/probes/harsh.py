@@ -112,8 +112,9 @@ SHOCKS = (
 
 
 async def _harsh(bench: Bench) -> None:
-    """First see what becomes of a further line, then give the shocks."""
     await Ward(bench).give(SHOCKS)
+    if not bench.deaf_since:
+        await _line_is_header(bench)
 
 
 async def _line_is_header(bench: Bench) -> None:
@@ -133,6 +134,9 @@ async def _line_is_header(bench: Bench) -> None:
 
 
 PROBES = (
-    Probe(run=_harsh, checks=tuple(check for shock in SHOCKS for check in shock.checks), is_harsh=True),
+    Probe(
+        run=_harsh,
+        checks=(*(check for shock in SHOCKS for check in shock.checks), LINE_IS_HEADER),
+        is_harsh=True,
+    ),
 )
-LINE_PROBES = (Probe(run=_line_is_header, checks=(LINE_IS_HEADER,), is_harsh=True),)

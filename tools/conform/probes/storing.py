@@ -12,7 +12,9 @@ from tools.conform.probe import Probe
 EMPTY = Check("1.6", "stores an empty chunk, and returns it empty")
 FULL = Check("1.6", "stores a chunk of 64,000 bytes, and returns it whole")
 IGNORED_BODY = Check("2.1", "answers a GETCHUNK that has bytes behind its header")
-EITHER_CASE = Check("2.5", "stores a chunk whose fileId is in upper case, under the id in lower case")
+EITHER_CASE = Check(
+    "2.5", "stores a chunk whose fileId is in upper case, and returns it when asked in lower case"
+)
 HIGHEST_NUMBER = Check("2.5", "stores a chunk of the number 999,999")
 LARGE_SENDER = Check("2.5", "stores a chunk from a sender whose id needs 64 bits", is_ours=True)
 ANY_GROUP = Check("2.8", "reads a message by its type, also on the wrong group", is_ours=True)
@@ -27,6 +29,7 @@ TWINS = Check("3.20", "answers two PUTCHUNKs for one chunk at once with one STOR
 LONE_NUMBER = Check(
     "3.22", "stores a chunk in the middle of a file of which it knows nothing else", is_ours=True
 )
+IN_KIND = Check("12.13", "answers in the case of the fileId in which it was asked", is_ours=True)
 RETURNS = Check("4.2", "returns the chunk that it stored")
 
 
@@ -47,7 +50,10 @@ async def _upper_case(bench: Bench) -> None:
     usual = bench.datagram(bench.putchunk(chunk_id, body))
     upper = chunk_id.file_id.hex().upper().encode("ascii")
     form = with_file_id(usual, chunk_id.file_id, upper)
-    await _put_and_get(bench, chunk_id, body, EITHER_CASE, EITHER_CASE, form=form)
+    held = await _put_and_get(bench, chunk_id, body, EITHER_CASE, EITHER_CASE, form=form)
+    if held is not None:
+        why = "it wrote a fileId in lower case that it was given in upper case"
+        bench.findings.judge(IN_KIND, upper in held.stored.header, why, bench.story(chunk_id))
 
 
 async def _numbers(bench: Bench) -> None:
@@ -106,7 +112,8 @@ async def _oversized(bench: Bench) -> None:
     header = bench.datagram(bench.putchunk(usual, b""))
     sent = [bench.wire.send("MDB", header + bench.body(size)) for size in (CHUNK_SIZE + 1, 65_300)]
     stored = await bench.hear(Stored, usual, within=SILENCE, since=sent[0].number)
-    bench.findings.judge(OVERSIZED, stored is None, "it said STORED", bench.story(usual))
+    evidence = sent + ([] if stored is None else [stored])
+    bench.findings.judge(OVERSIZED, stored is None, "it said STORED", evidence)
 
 
 async def _repeated(bench: Bench) -> None:
@@ -192,7 +199,7 @@ PROBES = (
     Probe(run=_plain, checks=(ANSWERS, RETURNS)),
     Probe(run=_empty, checks=(EMPTY,)),
     Probe(run=_full, checks=(FULL,)),
-    Probe(run=_upper_case, checks=(EITHER_CASE,)),
+    Probe(run=_upper_case, checks=(EITHER_CASE, IN_KIND)),
     Probe(run=_numbers, checks=(HIGHEST_NUMBER, LONE_NUMBER)),
     Probe(run=_large_sender, checks=(LARGE_SENDER,)),
     Probe(run=_wrong_group, checks=(ANY_GROUP,)),
