@@ -222,19 +222,19 @@ class Group:
         run_for(self.clock, time - self.clock.seconds())
 
     def holders(self, chunk_id: ChunkId) -> list[int]:
-        """The peers that really have the chunk on their disks."""
+        """The running peers that really have the chunk on their disks."""
         return [
             peer_id
             for peer_id, member in self.members.items()
-            if any(held.chunk_id == chunk_id for held in member.held())
+            if member.peer is not None and any(held.chunk_id == chunk_id for held in member.held())
         ]
 
     def copies(self, file_id: str) -> dict[int, list[int]]:
-        """For each chunk number of a file, the peers that have it on their disks."""
+        """For each chunk number of a file, the running peers that have it on their disks."""
         wanted = FileId.from_hex(file_id)
         copies: dict[int, list[int]] = {}
         for peer_id, member in self.members.items():
-            for held in member.held():
+            for held in member.held() if member.peer is not None else ():
                 if held.chunk_id.file_id == wanted:
                     copies.setdefault(held.chunk_id.chunk_no, []).append(peer_id)
         return copies
