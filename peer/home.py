@@ -8,6 +8,7 @@ from random import Random
 
 from peer.blocking import Lane
 from peer.delete import DeadFiles
+from peer.waiting import uninterrupted
 from protocol.digest import Digest
 from protocol.values import ChunkId, FileId
 from storage.disk import IDisk
@@ -126,9 +127,14 @@ class Home:
         return version
 
     async def bury(self, versions: list[FileVersion]) -> None:
-        """Forget these versions for good, and have the group delete their chunks."""
-        if not versions:
-            return
+        """Forget these versions for good, and have the group delete their chunks.
+
+        What is begun is done: whoever is cancelled while he waits for it has buried them all the same.
+        """
+        if versions:
+            await uninterrupted(self._bury(versions))
+
+    async def _bury(self, versions: list[FileVersion]) -> None:
         file_ids = [version.file_id for version in versions]
         await self._dead_files.bury([version.version_id for version in versions], file_ids)
         self.file_ids.difference_update(file_ids)

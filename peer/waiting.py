@@ -40,6 +40,13 @@ class Turnstile:
             turn.callback(None)
 
 
+def uninterrupted(task: Coroutine[Deferred[Any], Any, None]) -> Deferred[None]:
+    """Fires when *task* has ended; cancelling it cancels the waiting alone, and the task goes on."""
+    waiting: Deferred[None] = Deferred()
+    Deferred.fromCoroutine(task).chainDeferred(waiting)
+    return waiting
+
+
 class TaskGroup:
     """Deferreds under way together: the first one that fails cancels the others, and fails the whole."""
 
