@@ -32,6 +32,7 @@ class Outbox:
         self._send = send
         self._queue: deque[Produce] = deque()
         self._draining: Deferred[None] | None = None
+        self._is_draining = False
         self._is_stopped = False
 
     def enqueue(self, produce: Produce) -> None:
@@ -39,12 +40,11 @@ class Outbox:
         if self._is_stopped:
             return
         self._queue.append(produce)
-        if self._draining is None:
+        if not self._is_draining:
+            self._is_draining = True
             self._draining = Deferred.fromCoroutine(self._drain())
             self._draining.addErrback(lambda failure: failure.trap(CancelledError))
             self._draining.addErrback(lambda failure: self._log.failure("sending stopped", failure))
-            if self._draining.called:
-                self._draining = None
 
     def stop(self) -> None:
         """Send nothing more."""
@@ -72,4 +72,4 @@ class Outbox:
                     await deferLater(self._clock, delay)
                 self._send(message)
         finally:
-            self._draining = None
+            self._is_draining = False
