@@ -5,6 +5,7 @@ from __future__ import annotations
 import struct
 from collections.abc import Set as AbstractSet
 
+from protocol.limits import MAX_HOLDERS_PER_CHUNK
 from protocol.values import PeerId
 
 
@@ -21,7 +22,10 @@ def unpack_holders(packed: bytes) -> frozenset[PeerId]:
 
 
 def with_note(holders: frozenset[PeerId], peer_id: PeerId, *, holds: bool) -> frozenset[PeerId]:
-    """The set with the peer in it or not. It is the same object if that is no news."""
-    if (peer_id in holders) == holds:
+    """The set with the peer in it or not. It is the same object if that is no news.
+
+    Past MAX_HOLDERS_PER_CHUNK nobody is added: no degree needs more, and senders can be invented.
+    """
+    if (peer_id in holders) == holds or (holds and len(holders) >= MAX_HOLDERS_PER_CHUNK):
         return holders
     return holders | {peer_id} if holds else holders - {peer_id}
