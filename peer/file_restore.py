@@ -38,23 +38,31 @@ class FileRestore:
         self._folder = folder
         self._report = report
         self._tasks = TaskGroup()
+        self._target: RestoredFile | None = None
         self._done = 0
 
     async def run(self) -> RestoreOutcome:
         """Restore the file: the exact bytes, or an OperationError or StorageError and no file."""
         version = await self._newest_complete()
-        home = self._home
-        target: RestoredFile = await home.file_lane.run(
-            RestoredFile.create, home.disk, self._folder, version.path, version.size
-        )
+        file_lane = self._home.file_lane
         try:
+            target: RestoredFile = await file_lane.run(self._create, version)
             await self._restore_chunks(version, target)
-            restored_path: str = await home.file_lane.run(target.commit)
+            restored_path: str = await file_lane.run(target.commit)
         except BaseException:
             self._tasks.cancel()
-            await home.file_lane.run(target.abort)
+            await file_lane.run(self._abort)
             raise
         return RestoreOutcome(version, restored_path)
+
+    def _create(self, version: FileVersion) -> RestoredFile:
+        """Begin the file. Kept here, since a RESTORE that is cancelled meanwhile is never told of it."""
+        self._target = RestoredFile.create(self._home.disk, self._folder, version.path, version.size)
+        return self._target
+
+    def _abort(self) -> None:
+        if self._target is not None:
+            self._target.abort()
 
     async def _newest_complete(self) -> FileVersion:
         versions = await self._home.versions(self._path)
