@@ -99,6 +99,14 @@ class Host:
         """Let everything come in again."""
         self.namespace.run("tc", "filter", "del", "dev", _INTERFACE, "ingress")
 
+    def shape(self, rate: str) -> None:
+        """From now on, send at this rate as `tc` writes it (1gbit), however much waits. Raises Impossible."""
+        # What waits is bounded by the sockets, as it is above a real card: the queue is larger than they are.
+        self.namespace.run(
+            *("tc", "qdisc", "add", "dev", _INTERFACE, "root", "tbf"),
+            *("rate", rate, "burst", "256kb", "limit", "64mb"),
+        )
+
     @property
     def packets_dropped(self) -> int:
         """How many packets `lose` and `deafen` have dropped; a fragment is one."""
