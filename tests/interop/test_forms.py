@@ -27,7 +27,6 @@ from tests.support.group import Group
 from tests.support.stranger import Stranger
 from tests.support.strangers import FAMILIES
 
-
 MALFORMED = {
     # From three families.
     "DELETE of null": (b"DELETE 1.0 1 null \r\n\r\n", DropReason.BAD_FILE_ID),
