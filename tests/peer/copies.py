@@ -7,7 +7,7 @@ from typing import Any
 
 from twisted.internet.defer import Deferred
 
-from protocol.messages import Chunk, Removed, Stored
+from protocol.messages import Chunk, PutChunk, Removed, Stored
 from protocol.values import VERSION_1_0, ChunkId, PeerId
 from tests.support.group import Group
 from tests.support.stranger import Stranger, chunk_id
@@ -64,6 +64,17 @@ def known_holders(group: Group, peer_id: int, chunk: ChunkId = CHUNK) -> set[int
     """Who holds the chunk, as far as a holder knows."""
     [held] = [held for held in group[peer_id].held() if held.chunk_id == chunk]
     return set(held.holders)
+
+
+def spoken_of(group: Group, peer_id: int, since: float) -> set[ChunkId]:
+    """The chunks that the peer has said it holds, drops, sends or wants to have held, since a time."""
+    return {
+        message.chunk_id
+        for time, host, message in group.sent
+        if time >= since
+        and host == f"10.0.0.{peer_id}"
+        and isinstance(message, Stored | Removed | PutChunk | Chunk)
+    }
 
 
 def let_go(operation: Deferred[Any]) -> None:
