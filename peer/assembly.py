@@ -240,6 +240,7 @@ class Peer:
         """Join the groups, recall what the disk remembers, and go on with what a stop has cut off."""
         await self._home.start()
         self._channel.start(self._router.route)
+        await self._delete_responder.start()
         await self._dead_files.start()
         await self.operations.resume()
 

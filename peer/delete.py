@@ -9,7 +9,7 @@ from twisted.internet.interfaces import IReactorTime
 from twisted.internet.task import deferLater
 from twisted.logger import Logger
 
-from peer.blocking import Lane
+from peer.blocking import Lane, Stopped
 from peer.speaker import Speaker
 from protocol.limits import MAX_DELETIONS_REMEMBERED
 from protocol.messages import Delete
@@ -126,6 +126,12 @@ class DeleteResponder:
         self._forget_file = tuple(forget_file)
         self._clock = clock
         self._deleted_at: dict[FileId, float] = {}
+        self._being_deleted: set[FileId] = set()
+
+    async def start(self) -> None:
+        """Go on with the deletions that a stop has cut off."""
+        for file_id in await self._store_lane.run(self._store.deletions):
+            self._begin(file_id)
 
     def respond(self, message: Delete) -> None:
         """Delete what is held of the file of *message*."""
@@ -144,10 +150,28 @@ class DeleteResponder:
             del self._deleted_at[next(iter(self._deleted_at))]
         for forget_file in self._forget_file:
             forget_file(file_id)
-        deleted = self._store_lane.submit(self._store.delete_files, file_id)
-        deleted.addErrback(lambda failure: self._log.failure("chunks of a deleted file stay", failure))
+        self._begin(file_id)
 
     def is_refused(self, file_id: FileId) -> bool:
-        """Whether the file was deleted so lately that a PUTCHUNK for it is a straggler."""
+        """Whether the file is being deleted, or was so lately that a PUTCHUNK for it is a straggler."""
+        if file_id in self._being_deleted:
+            return True
         deleted_at = self._deleted_at.get(file_id)
         return deleted_at is not None and self._clock.seconds() - deleted_at < DELETED_REFUSAL
+
+    def _begin(self, file_id: FileId) -> None:
+        if file_id in self._being_deleted:
+            return
+        self._being_deleted.add(file_id)
+        deleted = Deferred.fromCoroutine(self._delete(file_id))
+        # What a stop cuts off goes on after the next start.
+        deleted.addErrback(lambda failure: failure.trap(Stopped))
+        deleted.addErrback(lambda failure: self._log.failure("chunks of a deleted file stay", failure))
+
+    async def _delete(self, file_id: FileId) -> None:
+        # One slice a turn: whoever wants to store something meanwhile has his turn between two of them.
+        try:
+            while not await self._store_lane.submit(self._store.delete_files, file_id):
+                pass
+        finally:
+            self._being_deleted.discard(file_id)

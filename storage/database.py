@@ -14,7 +14,7 @@ from __future__ import annotations
 import os
 import sqlite3
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from importlib.resources import files
 from importlib.resources.abc import Traversable
 from typing import Any
@@ -22,7 +22,7 @@ from typing import Any
 from attrs import Factory, define, field, frozen
 
 from storage.disk import IDisk
-from storage.errors import CatalogDamaged, DiskFailed, DiskFull, StorageError, StoreNewer
+from storage.errors import CatalogDamaged, DiskFailed, DiskFull, StorageError, StoreNewer, disk_trouble
 
 _MAGIC = b"SQLite format 3\0"
 _HEADER_BYTES = 100
@@ -56,6 +56,8 @@ class Schema:
     """Stands in the file's header, by which our databases are told from others."""
     version: int
     scripts: Traversable = Factory(lambda: files("storage") / "schema")
+    damaged: type[CatalogDamaged] = CatalogDamaged
+    """What is raised when one is damaged: it says how to come by a whole one."""
 
     def script(self, suffix: str = "") -> str:
         """The text of a script."""
@@ -68,11 +70,12 @@ class Database:
 
     path: str
     _connection: sqlite3.Connection
+    _schema: Schema
     _is_full: bool = field(default=True, init=False)
 
     def rows(self, sql: str, parameters: Row = ()) -> list[Row]:
         """All rows that a statement gives."""
-        with telling_damage(self.path):
+        with telling_damage(self.path, self._schema):
             return self._connection.execute(sql, parameters).fetchall()
 
     def row(self, sql: str, parameters: Row = ()) -> Row | None:
@@ -86,7 +89,7 @@ class Database:
 
         ``is_promise``: on the disk when the block is left.
         """
-        with telling_damage(self.path):
+        with telling_damage(self.path, self._schema):
             if is_promise != self._is_full:
                 self._connection.execute(f"PRAGMA synchronous = {'FULL' if is_promise else 'NORMAL'}")
                 self._is_full = is_promise
@@ -115,31 +118,31 @@ class Database:
 
     def close(self) -> None:
         """Let go of the file."""
-        with telling_damage(self.path):
+        with telling_damage(self.path, self._schema):
             self._connection.close()
 
 
 @contextmanager
-def telling_damage(path: str) -> Iterator[None]:
+def telling_damage(path: str, schema: Schema) -> Iterator[None]:
     """Turn what SQLite says about the file, not about our statements, into a StorageError."""
     try:
         yield
     except (sqlite3.IntegrityError, sqlite3.ProgrammingError, sqlite3.NotSupportedError):
         raise
     except sqlite3.DatabaseError as error:
-        raise _storage_error(path, error) from error
+        raise _storage_error(path, schema, error) from error
     except UnicodeDecodeError as error:
         # SQLite quotes the names of tables and columns in what it says of damage.
-        raise CatalogDamaged(path, "what should be text in it isn't") from error
+        raise schema.damaged(path, "what should be text in it isn't") from error
 
 
-def _storage_error(path: str, error: sqlite3.DatabaseError) -> StorageError:
+def _storage_error(path: str, schema: Schema, error: sqlite3.DatabaseError) -> StorageError:
     code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_CORRUPT) & 0xFF
     if code == sqlite3.SQLITE_FULL:
         return DiskFull(path)
     if code in _DISK_TROUBLE:
         return DiskFailed(path, str(error))
-    return CatalogDamaged(path, str(error))
+    return schema.damaged(path, str(error))
 
 
 def check_header(disk: IDisk, path: str, schema: Schema) -> None:
@@ -155,11 +158,11 @@ def check_header(disk: IDisk, path: str, schema: Schema) -> None:
         finally:
             file.close()
     except OSError as error:
-        raise CatalogDamaged(path, error.strerror or str(error)) from error
+        raise schema.damaged(path, error.strerror or str(error)) from error
     if len(header) < _HEADER_BYTES or not header.startswith(_MAGIC):
-        raise CatalogDamaged(path, "it isn't a database")
+        raise schema.damaged(path, "it isn't a database")
     if int.from_bytes(header[68:72], "big") != schema.application_id:
-        raise CatalogDamaged(path, f"it isn't a peer's {schema.name}")
+        raise schema.damaged(path, f"it isn't a peer's {schema.name}")
     _check_version(path, schema, int.from_bytes(header[60:64], "big"))
 
 
@@ -167,7 +170,7 @@ def _check_version(path: str, schema: Schema, found: int) -> None:
     if found > schema.version:
         raise StoreNewer(path, found=found, known=schema.version)
     if found < 1:
-        raise CatalogDamaged(path, "it has no version")
+        raise schema.damaged(path, "it has no version")
 
 
 def check_content(disk: IDisk, path: str, schema: Schema) -> None:
@@ -176,7 +179,7 @@ def check_content(disk: IDisk, path: str, schema: Schema) -> None:
     A million rows take a third of a second, if they are in memory.
     """
     _read_ahead(disk, path)
-    with telling_damage(path):
+    with telling_damage(path, schema):
         shared_memory = path + "-shm"
         was_there = disk.exists(shared_memory)
         connection = disk.connect(path, read_only=True)
@@ -188,7 +191,7 @@ def check_content(disk: IDisk, path: str, schema: Schema) -> None:
             if not was_there and disk.exists(shared_memory):
                 disk.remove(shared_memory)
     if said != "ok":
-        raise CatalogDamaged(path, " ".join(str(said).split()))
+        raise schema.damaged(path, " ".join(str(said).split()))
 
 
 def _read_ahead(disk: IDisk, path: str) -> None:
@@ -206,11 +209,11 @@ def _read_ahead(disk: IDisk, path: str) -> None:
 def create_database(disk: IDisk, path: str, schema: Schema) -> None:
     """Make an empty database. It appears under its name whole, or not at all."""
     if disk.exists(path + "-wal"):
-        raise CatalogDamaged(path, "it is gone, but not its journal")
+        raise schema.damaged(path, "it is gone, but not its journal")
     unfinished = path + ".new"
     if disk.exists(unfinished):
         disk.remove(unfinished)
-    with telling_damage(path):
+    with telling_damage(path, schema):
         connection = disk.connect(unfinished)
         try:
             # No journal that a crash could leave behind: an unfinished file is thrown away, not mended.
@@ -228,33 +231,57 @@ def create_database(disk: IDisk, path: str, schema: Schema) -> None:
 
 
 def open_database(disk: IDisk, path: str, schema: Schema) -> Database:
-    """Open a database that has been checked, bringing an older one up to the schema's version."""
-    with telling_damage(path):
+    """Open a database that has been checked, bringing an older one up to the schema's version.
+
+    An older one is copied first, to ``<path>.version-<n>``. Raises StorageError.
+    """
+    with telling_damage(path, schema):
         connection = disk.connect(path)
         try:
             connection.execute("PRAGMA journal_mode = WAL")
             connection.execute("PRAGMA synchronous = FULL")
             connection.execute("PRAGMA foreign_keys = ON")
-            _upgrade(connection, schema)
+            _upgrade(disk, path, connection, schema)
         except BaseException:
             connection.close()
             raise
-    return Database(path, connection)
+    return Database(path, connection, schema)
 
 
-def open_reader(disk: IDisk, path: str) -> Database:
+def open_reader(disk: IDisk, path: str, schema: Schema) -> Database:
     """Open a database a second time, to read it beside the one that writes, in another thread even."""
-    with telling_damage(path):
+    with telling_damage(path, schema):
         connection = disk.connect(path)
         connection.execute("PRAGMA query_only = ON")
-    return Database(path, connection)
+    return Database(path, connection, schema)
 
 
-def _upgrade(connection: sqlite3.Connection, schema: Schema) -> None:
+def _upgrade(disk: IDisk, path: str, connection: sqlite3.Connection, schema: Schema) -> None:
     found = connection.execute("PRAGMA user_version").fetchone()[0]
+    if found >= schema.version:
+        return
+    # So that the copy has everything, and later the new version stands in the file's header, where an older
+    # program looks for it.
+    connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    _copy(disk, path, f"{path}.version-{found}")
     for version in range(found + 1, schema.version + 1):
         script = schema.script(f"_upgrade_{version}")
         connection.executescript(f"BEGIN IMMEDIATE; {script}\nPRAGMA user_version = {version}; COMMIT;")
-    if found < schema.version:
-        # Into the file's header, where an older program looks for it.
-        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+
+
+def _copy(disk: IDisk, source: str, target: str) -> None:
+    unfinished = source + ".new"
+    try:
+        original, copy = disk.open(source, writable=False), disk.open(unfinished, create=True)
+        with closing(original), closing(copy):
+            copy.truncate(0)
+            offset = 0
+            while part := original.read_at(offset, _READ_AHEAD):
+                copy.write_at(offset, part)
+                offset += len(part)
+            copy.sync()
+        disk.rename(unfinished, target)
+        disk.sync_directory(os.path.dirname(target))
+    except OSError as error:
+        raise disk_trouble(target, error) from error

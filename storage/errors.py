@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import errno
 import os
+import shlex
 from typing import ClassVar
 
 
@@ -140,6 +141,17 @@ class CatalogDamaged(StorageError):
         super().__init__(
             f"{path!r} is damaged or missing ({reason}): stop the peer and put this file back from a copy,"
             " or choose another --store."
+        )
+
+
+class IndexDamaged(CatalogDamaged):
+    """The index can't be read as what it should be. Unlike the catalog it can be made anew."""
+
+    def __init__(self, path: str, reason: str) -> None:
+        StorageError.__init__(
+            self,
+            f"{path!r} is damaged or missing ({reason}): stop the peer and run"
+            f" python -m tools.store rebuild {shlex.quote(os.path.dirname(path))!s}",
         )
 
 

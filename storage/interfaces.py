@@ -42,10 +42,10 @@ class PutOutcome(Enum):
     """It was there with another body. Nothing was changed."""
 
     NO_ROOM = "no room"
-    """It would go beyond the capacity."""
+    """It would go beyond the capacity, or take of the disk what must stay free on it."""
 
     FAILED = "failed"
-    """The disk refused it: full, or an error. The store goes on serving."""
+    """The disk refused it: full, or an error; or its file is being deleted. The store goes on serving."""
 
 
 @frozen
@@ -122,8 +122,15 @@ class IChunkStore(Interface):
     def delete(chunk_ids: Sequence[ChunkId]) -> list[bool]:
         """Drop chunks, durably, and give their space back to the file system. False: wasn't held."""
 
-    def delete_files(file_ids: Sequence[FileId]) -> list[int]:
-        """Drop every chunk of each file, as ``delete`` does; says how many each file had."""
+    def delete_files(file_ids: Sequence[FileId]) -> list[bool]:
+        """Drop chunks of each file, as ``delete`` does, but no more in one call than a put can wait for.
+
+        True: nothing of the file is left. False: call again. Meanwhile, durably, what is left takes its part of
+        the capacity, but nothing else of it is seen, and no chunk of the file can be put.
+        """
+
+    def deletions() -> list[FileId]:
+        """The files that ``delete_files`` has yet to be called for again, in the order of the fileIds."""
 
     def note_holders(notes: Sequence[HolderNote]) -> list[HolderChange | None]:
         """Count holders; None: the chunk isn't held. Not synced: a crash may lose it, it is learned again."""
@@ -133,6 +140,16 @@ class IChunkStore(Interface):
 
     def over_replicated(after: ChunkId | None, limit: int) -> list[HeldChunk]:
         """As ``page``, of those chunks alone whose perceived degree is above the desired one."""
+
+    def unconfirmed(after: FileId | None, limit: int) -> list[ChunkId]:
+        """One chunk of each file that was found on the disk without an index, in the order of the fileIds.
+
+        It may have been deleted. Until it is confirmed nothing of it is given by ``get``, ``describe`` or a
+        page, but it takes its part of the capacity. To put a chunk of it confirms it: its home still wants it.
+        """
+
+    def confirm(file_ids: Sequence[FileId]) -> None:
+        """These files have not been deleted, as far as anybody knows."""
 
     def usage() -> StoreUsage:
         """How full the store is."""

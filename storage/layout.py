@@ -3,24 +3,22 @@
 <store>/                    mode 0700; one peer's, for ever
     lock                    locked while a peer uses the store; empty
     catalog.sqlite          the peer's own files, its id and settings (schema/catalog.sql)
-    index.sqlite            the chunks that it keeps for others (schema/index.sql)
+    index.sqlite            where the chunks are that it keeps for others (schema/index.sql)
     *.sqlite-wal, -shm      SQLite's journals of the two; part of them
-    *.sqlite.new            one of the two being made, at the first start; a stale one is removed
+    *.sqlite.new            one of the two being made, or copied; a stale one is removed
+    *.sqlite.version-1      one of the two as it was before it was upgraded from version 1
+    index.sqlite.damaged    the index as it was before it was made anew
+    seals                   digests of the two databases: only while the store is closed, and closed in order
     chunks/
-        incoming/           bodies being written; whatever is there at a start is removed
-        3f/                 the first byte of the fileId, in hex
-            3f09…e1-17      the fileId in hex, and the chunk's number: the body, nothing else
+        00000001.slots      segment 1: a large sparse file of 4,096 slots of 64 KiB (slot.py), one chunk each
     restored/               where RESTORE writes; the user's, but for stale temporaries
 """
 
 from __future__ import annotations
 
 import os
-from typing import Final
 
 from attrs import frozen
-
-from protocol.values import ChunkId, FileId
 
 
 @frozen
@@ -46,39 +44,15 @@ class Layout:
 
     @property
     def chunks(self) -> str:
-        """The folder of the bodies."""
+        """The folder of the segment files."""
         return os.path.join(self.root, "chunks")
 
     @property
-    def incoming(self) -> str:
-        """The folder of the bodies that are being written."""
-        return os.path.join(self.chunks, "incoming")
+    def seals(self) -> str:
+        """The digests of the databases of a closed store."""
+        return os.path.join(self.root, "seals")
 
     @property
     def restored(self) -> str:
         """The folder that restored files are written to."""
         return os.path.join(self.root, "restored")
-
-
-BODY_FOLDERS: Final = frozenset(f"{first:02x}" for first in range(256))
-"""The names that ``body_folder`` gives."""
-
-
-def body_folder(file_id: FileId) -> str:
-    """The name of the folder in ``chunks`` that holds a file's bodies: one of BODY_FOLDERS."""
-    return file_id[:1].hex()
-
-
-def body_name(chunk_id: ChunkId) -> str:
-    """The name of the file that holds a chunk's body."""
-    return f"{chunk_id.file_id.hex()}-{chunk_id.chunk_no}"
-
-
-def body_owner(name: str) -> ChunkId | None:
-    """Whose body a file of that name holds; None: ``body_name`` gives no such name."""
-    digits, _, number = name.partition("-")
-    try:
-        chunk_id = ChunkId(FileId.from_hex(digits), int(number))
-    except ValueError:
-        return None
-    return chunk_id if body_name(chunk_id) == name else None

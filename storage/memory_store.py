@@ -55,12 +55,15 @@ class MemoryChunkStore:
         """See IChunkStore."""
         return [self._delete(chunk_id) for chunk_id in chunk_ids]
 
-    def delete_files(self, file_ids: Sequence[FileId]) -> list[int]:
+    def delete_files(self, file_ids: Sequence[FileId]) -> list[bool]:
         """See IChunkStore."""
-        return [
-            sum(self.delete([chunk_id for chunk_id in self._order if chunk_id.file_id == file_id]))
-            for file_id in file_ids
-        ]
+        gone = frozenset(file_ids)
+        self.delete([chunk_id for chunk_id in self._order if chunk_id.file_id in gone])
+        return [True] * len(file_ids)
+
+    def deletions(self) -> list[FileId]:
+        """See IChunkStore. No deletion takes long here."""
+        return []
 
     def note_holders(self, notes: Sequence[HolderNote]) -> list[HolderChange | None]:
         """See IChunkStore."""
@@ -74,6 +77,13 @@ class MemoryChunkStore:
         """See IChunkStore."""
         chunks = (self._held[chunk_id] for chunk_id in self._after(after))
         return [held for held in chunks if held.perceived > held.desired][:limit]
+
+    def unconfirmed(self, after: FileId | None, limit: int) -> list[ChunkId]:
+        """See IChunkStore. Nothing is ever found on a disk here."""
+        return []
+
+    def confirm(self, file_ids: Sequence[FileId]) -> None:
+        """See IChunkStore."""
 
     def usage(self) -> StoreUsage:
         """See IChunkStore."""

@@ -11,16 +11,19 @@ from typing import Final
 from attrs import define
 
 from protocol.values import PeerId
-from storage.bodies import Bodies
 from storage.capacity import new_capacity, option_text
 from storage.catalog import CATALOG_SCHEMA, SqliteCatalog
-from storage.database import Schema, check_content, check_header, create_database
+from storage.database import check_content, check_header, create_database
 from storage.disk import IDisk, ILock
-from storage.errors import CatalogDamaged, DiskFull, StoreIdentity, StoreLocked, StoreUnusable
-from storage.file_store import INDEX_SCHEMA, FileChunkStore
+from storage.errors import CatalogDamaged, DiskFull, IndexDamaged, StoreIdentity, StoreLocked, StoreUnusable
 from storage.interfaces import ICatalog, IChunkStore
 from storage.layout import Layout
 from storage.restored import remove_stale
+from storage.sealing import are_intact, break_seals, seal
+from storage.segments import segment_numbers
+from storage.slot_rows import INDEX_SCHEMA
+from storage.slot_space import check_segments
+from storage.slot_store import DigestAll, SlotChunkStore, digest_in_turn
 
 PEER_ID_SETTING: Final = "peer id"
 CAPACITY_OPTION_SETTING: Final = "capacity option"
@@ -36,11 +39,13 @@ class OpenStorage:
     restored_folder: str
     """Where restored files go; it exists."""
     _lock: ILock
+    _seal: Callable[[], None]
 
     def close(self) -> None:
         """Let go of everything, the lock last."""
         with ExitStack() as closing:
             closing.callback(self._lock.release)
+            closing.callback(self._seal)
             closing.callback(self.catalog.close)
             closing.callback(self.store.close)
 
@@ -52,11 +57,13 @@ def open_storage(
     peer_id: PeerId | None,
     draw_peer_id: Callable[[], PeerId],
     capacity_bytes: int | None,
+    digest_all: DigestAll = digest_in_turn,
 ) -> OpenStorage:
     """Open the store in the folder ``root``, made if it isn't there.
 
     ``peer_id``: who is to be its owner; None: whoever is already, or the one that ``draw_peer_id`` draws.
     ``capacity_bytes``: the capacity option; None: "auto", a share of the free disk (see ``new_capacity``).
+    ``digest_all``: makes the digests of what is to be stored.
 
     Raises StoreUnusable, StoreLocked, StoreIdentity, StoreNewer, CatalogDamaged, CapacityTooLarge, DiskFull,
     DiskFailed. A store that is refused stays as it is.
@@ -70,10 +77,11 @@ def open_storage(
             lock = _lock(disk, layout)
             opened.callback(lock.release)
             _check(disk, layout)
+            break_seals(disk, layout)
             catalog = _open_catalog(disk, layout)
             opened.callback(catalog.close)
             owner = _owner(disk, layout, catalog, peer_id, draw_peer_id)
-            store = _open_store(disk, layout)
+            store = _open_store(disk, layout, catalog, digest_all)
             opened.callback(store.close)
             _set_capacity(disk, layout, catalog, store, capacity_bytes)
             disk.make_directory(layout.restored)
@@ -83,7 +91,7 @@ def open_storage(
         if error.errno in (ENOSPC, EDQUOT):
             raise DiskFull(layout.root) from error
         raise StoreUnusable(layout.root, error) from error
-    return OpenStorage(owner, store, catalog, layout.restored, lock)
+    return OpenStorage(owner, store, catalog, layout.restored, lock, lambda: seal(disk, layout))
 
 
 def _lock(disk: IDisk, layout: Layout) -> ILock:
@@ -98,30 +106,34 @@ def _check(disk: IDisk, layout: Layout) -> None:
     databases = {layout.catalog: CATALOG_SCHEMA, layout.index: INDEX_SCHEMA}
     present = {path: schema for path, schema in databases.items() if disk.exists(path)}
     # The cheap look at both first: a newer version is to be told from damage.
-    for look in (check_header, check_content):
+    for path, schema in present.items():
+        check_header(disk, path, schema)
+    if not are_intact(disk, layout):
         for path, schema in present.items():
-            look(disk, path, schema)
+            check_content(disk, path, schema)
     # One that is missing at the first start is made. Later it would be taken for an empty one: the peer would
-    # have another id, or remove every body as one that nobody was promised.
-    if layout.catalog not in present and layout.index in present:
+    # have another id, or know no chunk any more.
+    segments = segment_numbers(disk, layout.chunks) if disk.exists(layout.chunks) else []
+    if layout.catalog not in present and (layout.index in present or segments):
         raise CatalogDamaged(layout.catalog, "it is gone")
-    if layout.index not in present and not Bodies(disk, layout).is_empty():
-        raise CatalogDamaged(layout.index, "it is gone")
+    if layout.index not in present and segments:
+        raise IndexDamaged(layout.index, "it is gone")
+    if layout.index in present:
+        check_segments(disk, layout, segments)
 
 
 def _open_catalog(disk: IDisk, layout: Layout) -> SqliteCatalog:
-    _make_if_missing(disk, layout.catalog, CATALOG_SCHEMA)
+    if not disk.exists(layout.catalog):
+        create_database(disk, layout.catalog, CATALOG_SCHEMA)
     return SqliteCatalog.open(disk=disk, layout=layout)
 
 
-def _open_store(disk: IDisk, layout: Layout) -> FileChunkStore:
-    _make_if_missing(disk, layout.index, INDEX_SCHEMA)
-    return FileChunkStore.open(disk=disk, layout=layout)
-
-
-def _make_if_missing(disk: IDisk, path: str, schema: Schema) -> None:
-    if not disk.exists(path):
-        create_database(disk, path, schema)
+def _open_store(disk: IDisk, layout: Layout, catalog: ICatalog, digest_all: DigestAll) -> SlotChunkStore:
+    if not disk.exists(layout.index):
+        # A new one has no capacity: whatever the option was before, it is obeyed again.
+        catalog.set_setting(CAPACITY_OPTION_SETTING, "")
+        create_database(disk, layout.index, INDEX_SCHEMA)
+    return SlotChunkStore.open(disk=disk, layout=layout, digest_all=digest_all)
 
 
 def _owner(

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import errno
-import posixpath
 
 import pytest
 
 from protocol.messages import Chunk, PutChunk, Removed, Stored
 from protocol.values import ChunkId, FileId
-from storage.layout import Layout, body_folder, body_name
 from tests.peer.copies import (
     A_MOMENT,
     ANSWERED,
@@ -21,6 +19,7 @@ from tests.peer.copies import (
 )
 from tests.support.disk import Operation
 from tests.support.group import STORE, Group
+from tests.support.slots import slot_of
 from tests.support.stranger import Stranger
 
 CONTENT = bytes(range(256)) * 300
@@ -28,8 +27,9 @@ CONTENT = bytes(range(256)) * 300
 
 def damage(group: Group, peer_id: int, chunk: ChunkId = CHUNK) -> None:
     """Flip a bit of a copy on the disk of a peer."""
-    path = posixpath.join(Layout(STORE).chunks, body_folder(chunk.file_id), body_name(chunk))
-    group[peer_id].disk.flip_bit(path, 7)
+    disk = group[peer_id].disk
+    slot = slot_of(disk, STORE, chunk)
+    disk.flip_bit(slot.path, slot.offset + slot.length - 7)
 
 
 def take_logged(group: Group) -> None:
@@ -111,7 +111,7 @@ class TestHolder:
                 assert not group.said(Stored, by=20, since=removed_at)
                 take_logged(group)
 
-    def test_it_is_gone_from_the_index_before_its_body_is_removed(self) -> None:
+    def test_it_is_gone_from_the_index_before_its_slot_is_freed(self) -> None:
         """SPEC.md 9.8: and REMOVED is said before both."""
         with Group(20) as group:
             home = Stranger(group)
@@ -120,13 +120,13 @@ class TestHolder:
             happened: list[str] = []
 
             def note(operation: Operation) -> None:
-                if operation.kind in ("commit", "remove"):
+                if operation.kind in ("commit", "punch"):
                     happened.append(f"{operation.kind} after {len(group.said(Removed))} REMOVED")
 
             group[20].disk.intercept(note)
             home.getchunk(CHUNK)
             group.pass_time(1.0)
-            assert happened == ["commit after 1 REMOVED", "remove after 1 REMOVED"]
+            assert happened[:2] == ["commit after 1 REMOVED", "punch after 1 REMOVED"]
             take_logged(group)
 
     def test_a_reclaim_that_meets_damage_drops_the_rest(self) -> None:

@@ -8,7 +8,8 @@ from peer.config import DEFAULT_GROUPS
 from protocol.messages import Chunk, Removed
 from protocol.timing import ANSWER_SPACING, MAX_RESPONSE_DELAY, REPEAT_MEMORY
 from protocol.values import CHUNK_SIZE, MAX_CHUNK_NO, VERSION_1_0, ChunkId, PeerId
-from tests.support.group import Group
+from tests.support.group import STORE, Group
+from tests.support.slots import slot_of
 from tests.support.stranger import Stranger, chunk_id
 
 CHUNK = chunk_id("photo")
@@ -81,9 +82,8 @@ class TestAnswer:
         with Group(2) as group:
             asker = holding(group, CHUNK)
             disk = group[2].disk
-            [folder] = [name for name in disk.list_directory("/store/chunks") if name != "incoming"]
-            [name] = disk.list_directory(f"/store/chunks/{folder}")
-            disk.flip_bit(f"/store/chunks/{folder}/{name}", 3)
+            slot = slot_of(disk, STORE, CHUNK)
+            disk.flip_bit(slot.path, slot.offset + 3)
             asker.getchunk(CHUNK)
             group.pass_time(A_WHILE)
             assert [heard.message for heard in asker.everything] == [Removed(VERSION_1_0, PeerId(2), *CHUNK)]

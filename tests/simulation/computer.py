@@ -7,7 +7,7 @@ from enum import Enum
 from random import Random
 from typing import TYPE_CHECKING
 
-from attrs import define, field
+from attrs import define, evolve, field
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.python.failure import Failure
 
@@ -19,7 +19,6 @@ from protocol.messages import Chunk, Delete, Removed, Stored
 from protocol.values import ChunkId, FileId, PeerId
 from storage.errors import StorageError
 from storage.interfaces import ChunkToStore, FileVersion, PutOutcome
-from storage.layout import body_owner
 from storage.opening import OpenStorage, open_storage
 from tests.simulation.doors import (
     HeardNetwork,
@@ -140,12 +139,10 @@ class Computer(StorageWatcher):
             ),
             self._hear,
         )
-        watched = OpenStorage(
-            storage.peer_id,
-            watched_store(storage.store, self),
-            watched_catalog(storage.catalog, self),
-            storage.restored_folder,
-            storage._lock,
+        watched = evolve(
+            storage,
+            store=watched_store(storage.store, self),
+            catalog=watched_catalog(storage.catalog, self),
         )
         doors = Doors(
             clock=clock,
@@ -206,11 +203,8 @@ class Computer(StorageWatcher):
         if self.process is not None:
             self.process.executor.set_slowness(max_delay)
 
-    def body_was_damaged(self, path: str) -> None:
-        """The bytes of a stored body are not what they were."""
-        chunk_id = body_owner(path.rpartition("/")[2])
-        if chunk_id is None:
-            return
+    def slot_was_damaged(self, chunk_id: ChunkId) -> None:
+        """The bytes of a stored chunk are not what they were."""
         if self.copies.good(chunk_id):
             self.world.facts.lose(self.world.clock.seconds(), self.peer_id, chunk_id, DAMAGED)
         self.copies.damaged.add(chunk_id)

@@ -168,13 +168,14 @@ class _WatchedStore:
                 self._watcher.dropped(chunk_id)
         return held
 
-    def delete_files(self, file_ids: Sequence[FileId]) -> list[int]:
+    def delete_files(self, file_ids: Sequence[FileId]) -> list[bool]:
         for file_id in file_ids:
             self._watcher.deletion_begins(file_id)
-        counts: list[int] = self._store.delete_files(file_ids)
-        for file_id in file_ids:
-            self._watcher.deleted(file_id)
-        return counts
+        are_gone: list[bool] = self._store.delete_files(file_ids)
+        for file_id, is_gone in zip(file_ids, are_gone, strict=True):
+            if is_gone:
+                self._watcher.deleted(file_id)
+        return are_gone
 
 
 class _WatchedCatalog:

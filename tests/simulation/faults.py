@@ -15,6 +15,7 @@ from tests.simulation.computer import DISK_BYTES, STORE, USUAL_SLOWNESS, Compute
 from tests.simulation.transcript import message_of
 from tests.simulation.world import World
 from tests.support.lan import Link
+from tests.support.slots import chunk_slots_on
 
 STRANGER_HOST = "10.0.9.9"
 
@@ -219,16 +220,13 @@ class BitFlip:
         computer = world.computers[self.peer_id]
         if computer.power is Power.GONE:
             return
-        found = bodies_on(computer)
+        found = chunk_slots_on(computer.disk, STORE)
         if not found:
             return
-        path = found[int(self.place * len(found))]
-        size = computer.disk.stat(path).size
-        if not size:
-            return
-        world.say(computer.name, f"a bit flips in {path.rpartition('/')[2][:4]}…")
-        computer.disk.flip_bit(path, int(self.place * 7919 % 1 * size))
-        computer.body_was_damaged(path)
+        slot = found[int(self.place * len(found))]
+        world.say(computer.name, f"a bit flips in {slot.chunk_id}")
+        computer.disk.flip_bit(slot.path, slot.offset + int(self.place * 7919 % 1 * slot.length))
+        computer.slot_was_damaged(slot.chunk_id)
 
     def end(self, world: World) -> None:
         """It stays flipped."""
@@ -331,16 +329,3 @@ class Noise:
                 sent += random.randbytes(random.choice((0, 1, 3, 80)))
         # What chance has made a message of is left out: the base protocol trusts whoever speaks it.
         return bytes(sent) if isinstance(message_of(bytes(sent)), bytes) else b"\x00"
-
-
-def bodies_on(computer: Computer) -> list[str]:
-    """The paths of the bodies on a disk, sorted."""
-    disk, chunks = computer.disk, f"{STORE}/chunks"
-    if not disk.exists(chunks):
-        return []
-    return [
-        f"{chunks}/{folder}/{name}"
-        for folder in disk.list_directory(chunks)
-        if folder != "incoming"
-        for name in disk.list_directory(f"{chunks}/{folder}")
-    ]

@@ -23,10 +23,10 @@ from enum import Enum
 from attrs import frozen
 
 from protocol.values import ChunkId, FileId
-from tests.simulation.computer import Computer
+from tests.simulation.computer import STORE, Computer
 from tests.simulation.facts import Heard, Loss, Version
-from tests.simulation.faults import bodies_on
 from tests.simulation.world import World
+from tests.support.slots import slots_on
 
 REPAIR_TIME = 40.0
 """Seconds that a repair may take: the response delay, a turn in the window, and five attempts."""
@@ -100,9 +100,9 @@ class Inspection:
         for outcome, chunk_id in zip(store.get(sorted(held)), sorted(held), strict=True):
             if chunk_id not in copies.damaged and outcome.body is None:
                 self._world.break_promise(2, f"{computer.name} can't read its copy of {chunk_id}")
-        bodies = bodies_on(computer)
-        if len(bodies) != len(held) and not self._world.disk_faults:
-            self._world.break_promise(6, f"{computer.name} has {len(bodies)} bodies of {len(held)} chunks")
+        slots = slots_on(computer.disk, STORE)
+        if len(slots) != len(held) and not self._world.disk_faults:
+            self._world.break_promise(6, f"{computer.name} has {len(slots)} slots for {len(held)} chunks")
 
     def _inspect_tables(self, computer: Computer) -> None:
         """Nothing is under way any more, so nothing may be remembered as under way."""

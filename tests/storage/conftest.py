@@ -10,7 +10,7 @@ import pytest
 from storage.disk import IDisk, PosixDisk
 from storage.interfaces import IChunkStore
 from storage.memory_store import MemoryChunkStore
-from tests.storage.examples import CAPACITY, open_file_store
+from tests.storage.examples import CAPACITY, open_slot_store
 from tests.support.disk import MemoryDisk
 
 
@@ -27,7 +27,7 @@ def root(disk: IDisk, tmp_path: Path) -> str:
     return str(tmp_path)
 
 
-@pytest.fixture(params=["memory", "files on a posix disk", "files on a disk in memory"])
+@pytest.fixture(params=["memory", "slots on a posix disk", "slots on a disk in memory"])
 def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[IChunkStore]:
     """Each kind of chunk store, empty, with a capacity of CAPACITY."""
     made: IChunkStore
@@ -35,7 +35,7 @@ def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[IChunkStor
         made = MemoryChunkStore(capacity_bytes=CAPACITY)
     else:
         disk = PosixDisk() if "posix" in request.param else MemoryDisk()
-        made = open_file_store(disk, str(tmp_path))
+        made = open_slot_store(disk, str(tmp_path))
         made.set_capacity(CAPACITY)
     yield made
     made.close()

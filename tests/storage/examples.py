@@ -8,9 +8,10 @@ from hashlib import sha256
 from protocol.values import ChunkId, FileId, PeerId
 from storage.database import create_database
 from storage.disk import IDisk
-from storage.file_store import INDEX_SCHEMA, FileChunkStore
 from storage.interfaces import ChunkToStore, Fingerprint, IChunkStore
 from storage.layout import Layout
+from storage.slot_rows import INDEX_SCHEMA
+from storage.slot_store import SlotChunkStore
 
 CAPACITY = 10_000_000
 
@@ -49,10 +50,10 @@ def a_fingerprint(size: int = 300_001, mtime_ns: int = 5) -> Fingerprint:
     return Fingerprint(size, mtime_ns, mtime_ns, 2**64 - 1, 2**64 - 2)
 
 
-def open_file_store(disk: IDisk, root: str) -> FileChunkStore:
+def open_slot_store(disk: IDisk, root: str) -> SlotChunkStore:
     """The store in a folder, made if it isn't there."""
     layout = Layout(root)
     disk.make_directory(root)
     if not disk.exists(layout.index):
         create_database(disk, layout.index, INDEX_SCHEMA)
-    return FileChunkStore.open(disk=disk, layout=layout)
+    return SlotChunkStore.open(disk=disk, layout=layout)

@@ -19,10 +19,10 @@ from storage.interfaces import (
     PutOutcome,
     VersionState,
 )
-from storage.layout import body_name
 from storage.opening import OpenStorage, open_storage
 from tests.storage.examples import a_chunk, chunk_id, file_id, peers
 from tests.support.disk import MemoryDisk, PowerLost
+from tests.support.slots import chunks_on
 
 ROOT = "/home/peer/store"
 OWNER = PeerId(77)
@@ -58,14 +58,15 @@ class Acknowledged:
     def delete_file(self, store: IChunkStore, name: str) -> None:
         of_file = [held for held in self.held if held.file_id == file_id(name)]
         self.under_way = set(of_file)
-        store.delete_files([file_id(name)])
+        while store.delete_files([file_id(name)]) != [True]:
+            pass
         for gone in of_file:
             del self.held[gone]
         self.under_way = set()
 
 
 def run_of_a_holder(disk: MemoryDisk, promised: Acknowledged) -> None:
-    """Puts and deletes of every kind, with a restart in order between."""
+    """Puts and deletes of every kind, over several segments, with a restart in order between."""
     storage = start(disk)
     store = storage.store
     promised.put(store, a_chunk("a", 0, b"a" * 64_000), a_chunk("a", 1, b""), a_chunk("b", 0))
@@ -76,11 +77,21 @@ def run_of_a_holder(disk: MemoryDisk, promised: Acknowledged) -> None:
     storage.close()
     storage = start(disk)
     store = storage.store
-    promised.put(store, *[a_chunk("d", no, bytes([no]) * 700) for no in range(5)])
+    promised.put(store, *[a_chunk("d", no, bytes([no]) * 700) for no in range(12)])
+    promised.put(store, *[a_chunk("e", no, bytes([no]) * 9_000) for no in range(5)])
     promised.delete_file(store, "a")
-    promised.delete(store, chunk_id("d", 1), chunk_id("d", 2))
+    promised.delete(store, chunk_id("d", 1), chunk_id("d", 2), chunk_id("e", 4))
     promised.put(store, a_chunk("a", 0, b"again"))
+    promised.delete_file(store, "d")
+    promised.put(store, *[a_chunk("f", no, bytes([no]) * 700) for no in range(9)])
     storage.close()
+
+
+@pytest.fixture(autouse=True)
+def small_segments(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Few chunks then fill a segment, and a file is deleted in several slices."""
+    monkeypatch.setattr("storage.segments.SLOTS_IN_SEGMENT", 8)
+    monkeypatch.setattr("storage.slot_store.DELETE_SLICE", 4)
 
 
 def check(disk: MemoryDisk, promised: Acknowledged) -> None:
@@ -97,12 +108,7 @@ def check(disk: MemoryDisk, promised: Acknowledged) -> None:
     assert not any(outcome.is_damaged for outcome in store.get([held.chunk_id for held in everything]))
     assert {held.chunk_id for held in everything} <= promised.held.keys() | promised.under_way
     assert store.usage().used_bytes == sum(held.charged_bytes for held in everything)
-    bodies = [
-        name
-        for folder in disk.list_directory(f"{ROOT}/chunks")
-        for name in disk.list_directory(f"{ROOT}/chunks/{folder}")
-    ]
-    assert sorted(bodies) == [body_name(held.chunk_id) for held in everything]
+    assert chunks_on(disk, ROOT) == [held.chunk_id for held in everything]
     # And it goes on: emptied, it does the same run again, to its end.
     store.delete([held.chunk_id for held in everything])
     storage.close()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import sqlite3
 from importlib.resources.abc import Traversable
@@ -22,7 +23,7 @@ from storage.database import (
 )
 from storage.disk import IDisk, PosixDisk
 from storage.errors import CatalogDamaged, DiskFailed, DiskFull, StoreNewer
-from storage.file_store import INDEX_SCHEMA
+from storage.slot_rows import INDEX_SCHEMA
 from tests.support.disk import MemoryDisk, PowerLost
 
 
@@ -82,6 +83,34 @@ class TestUpgrades:
         database.close()
         with pytest.raises(StoreNewer):
             check_header(disk, path, notes(scripts, 2))
+
+    def test_an_old_one_is_copied_before_it_is_touched(
+        self, disk: IDisk, root: str, scripts: Traversable
+    ) -> None:
+        path = f"{root}/notes.sqlite"
+        create_database(disk, path, notes(scripts, 1, "first"))
+        old = open_database(disk, path, notes(scripts, 1, "first"))
+        with old.transaction() as connection:
+            connection.execute("INSERT INTO notes VALUES ('in the journal')")
+        old.close()
+        open_database(disk, path, notes(scripts)).close()
+        assert disk.list_directory(root) == ["notes.sqlite", "notes.sqlite.version-1"]
+        check(disk, f"{path}.version-1", notes(scripts, 1, "first"))
+        copy = open_database(disk, f"{path}.version-1", notes(scripts, 1, "first"))
+        assert columns(copy) == ["x"]
+        assert copy.rows("SELECT x FROM notes") == [("kept",), ("in the journal",)]
+        copy.close()
+
+    def test_one_that_cannot_be_copied_is_not_touched(self, scripts: Traversable) -> None:
+        disk = MemoryDisk()
+        create_database(disk, "/notes.sqlite", notes(scripts, 1, "first"))
+        disk.fail("write", errno.ENOSPC)
+        with pytest.raises(DiskFull):
+            open_database(disk, "/notes.sqlite", notes(scripts))
+        disk.mend()
+        check(disk, "/notes.sqlite", notes(scripts, 1, "first"))
+        open_database(disk, "/notes.sqlite", notes(scripts)).close()
+        assert disk.list_directory("/") == ["notes.sqlite", "notes.sqlite.version-1"]
 
     def test_the_new_version_stands_in_the_file_as_soon_as_it_holds(
         self, tmp_path: Path, scripts: Traversable
@@ -195,9 +224,9 @@ class TestTransactions:
         database.close()
 
     def test_a_reader_sees_what_is_committed_and_changes_nothing(
-        self, disk: IDisk, root: str, database: Database
+        self, disk: IDisk, root: str, scripts: Traversable, database: Database
     ) -> None:
-        reader = open_reader(disk, f"{root}/notes.sqlite")
+        reader = open_reader(disk, f"{root}/notes.sqlite", notes(scripts))
         with database.transaction() as connection:
             connection.execute("INSERT INTO notes VALUES ('a', 1, 'red')")
         assert reader.rows("SELECT x FROM notes") == [("a",)]
@@ -228,13 +257,13 @@ def test_what_sqlite_says_is_told_as_what_to_do(code: int | None, expected: type
     error = sqlite3.DatabaseError("what it says")
     if code is not None:
         error.sqlite_errorcode = code
-    with pytest.raises(expected), telling_damage("/store/catalog.sqlite"):
+    with pytest.raises(expected), telling_damage("/store/catalog.sqlite", CATALOG_SCHEMA):
         raise error
 
 
 @pytest.mark.parametrize("mistake", [sqlite3.ProgrammingError, sqlite3.IntegrityError])
 def test_our_own_mistakes_are_not_told_as_damage(mistake: type[sqlite3.Error]) -> None:
-    with pytest.raises(mistake), telling_damage("/store/catalog.sqlite"):
+    with pytest.raises(mistake), telling_damage("/store/catalog.sqlite", CATALOG_SCHEMA):
         raise mistake
 
 

@@ -13,6 +13,7 @@ import pytest
 from protocol.values import ChunkId, FileId, PeerId
 from storage.disk import PosixDisk
 from storage.opening import open_storage
+from tests.support.slots import chunks_on
 
 CHILD = """
 import sys
@@ -80,6 +81,6 @@ def test_whatever_a_killed_process_acknowledged_is_there(tmp_path: Path, seed: i
     assert not any(
         outcome.is_damaged for outcome in storage.store.get([held.chunk_id for held in everything])
     )
-    on_disk = [path for path in (tmp_path / "store/chunks").rglob("*") if path.is_file()]
-    assert len(on_disk) == len(everything) == storage.store.usage().chunks
+    assert chunks_on(PosixDisk(), root) == [held.chunk_id for held in everything]
+    assert storage.store.usage().chunks == len(everything)
     storage.close()

@@ -16,6 +16,7 @@ from storage.errors import (
     CapacityTooLarge,
     CatalogDamaged,
     DiskFull,
+    IndexDamaged,
     StorageError,
     StoreIdentity,
     StoreLocked,
@@ -75,6 +76,7 @@ class TestTheFirstStart:
             "index.sqlite",
             "lock",
             "restored",
+            "seals",
         ]
 
     def test_only_its_owner_may_enter(self, tmp_path: Path) -> None:
@@ -232,7 +234,13 @@ class TestRefusals:
             os.truncate(path, 5_000)
         else:
             path.unlink()
-        assert name in self.refused(store, CatalogDamaged)
+        remedy, error = {
+            "catalog.sqlite": ("put this file back from a copy", CatalogDamaged),
+            "index.sqlite": (f"run python -m tools.store rebuild {store}", IndexDamaged),
+        }[name]
+        said = self.refused(store, error)
+        assert name in said
+        assert remedy in said
 
     def test_both_databases_gone_while_there_are_chunks(self, store: Path) -> None:
         """A new index would know none of them, and the start would remove them all."""

@@ -1,0 +1,77 @@
+"""Reading chunks out of their slots, beside whoever writes and deletes meanwhile."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from attrs import define
+
+from protocol.values import ChunkId
+from storage.database import Database, open_reader
+from storage.disk import IDisk
+from storage.interfaces import ReadOutcome
+from storage.layout import Layout
+from storage.reads import Reads
+from storage.segments import SegmentFiles
+from storage.slot import HEADER_BYTES, SlotDamaged, SlotHeader, SlotNewer, body_of
+from storage.slot_rows import INDEX_SCHEMA, SELECT_SHOWN, PlacedChunk, RowDamaged, placed_chunk
+
+
+@define(eq=False)
+class SlotReader:
+    """Reads for one thread, which needs not be the one that writes."""
+
+    _index: Database
+    _files: SegmentFiles
+    _reads: Reads
+
+    @classmethod
+    def open(cls, *, disk: IDisk, layout: Layout, reads: Reads) -> SlotReader:
+        """Open the index and the segments a second time. Raises StorageError."""
+        index = open_reader(disk, layout.index, INDEX_SCHEMA)
+        return cls(index, SegmentFiles(disk, layout.chunks, is_writable=False), reads)
+
+    def read(self, chunk_ids: Sequence[ChunkId]) -> list[ReadOutcome]:
+        """As ``IChunkStore.get``."""
+        with self._reads.reading():
+            return [self._read(chunk_id) for chunk_id in chunk_ids]
+
+    def close(self) -> None:
+        """Let go of the disk."""
+        self._files.close()
+        self._index.close()
+
+    def _read(self, chunk_id: ChunkId) -> ReadOutcome:
+        # The chunk may be deleted, and even stored anew elsewhere, between the look into the index and the
+        # look into the slot. But no slot gets another chunk while we read. So if the index still says after
+        # that what it said before, these are the bytes that it speaks of.
+        spoilt: PlacedChunk | None = None
+        while True:
+            row = self._index.row(SELECT_SHOWN, chunk_id)
+            if row is None:
+                return ReadOutcome(None)
+            try:
+                placed = placed_chunk(row)
+            except RowDamaged:
+                return ReadOutcome(None, is_damaged=True)
+            body = read_body(self._files, placed)
+            if body is not None:
+                return ReadOutcome(body)
+            if spoilt is not None and spoilt.place == placed.place:
+                return ReadOutcome(None, is_damaged=True)
+            spoilt = placed
+
+
+def read_body(files: SegmentFiles, placed: PlacedChunk) -> bytes | None:
+    """The body in a slot; None: it isn't the chunk that belongs there, or isn't whole. Raises DiskFailed."""
+    held = placed.held
+    data = files.read(placed.place, HEADER_BYTES + held.length)
+    if data is None:
+        return None
+    try:
+        header = SlotHeader.parse(data)
+    except (SlotDamaged, SlotNewer):
+        return None
+    if (header.chunk_id, header.length, header.digest) != (held.chunk_id, held.length, held.digest):
+        return None
+    return body_of(data, held.digest, held.length)

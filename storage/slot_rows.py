@@ -1,0 +1,126 @@
+"""Chunks as rows of the index (``schema/index.sql``), and the statements that read and write them."""
+
+from __future__ import annotations
+
+import struct
+from typing import Final
+from zlib import crc32
+
+from attrs import frozen
+
+from protocol.digest import Digest
+from protocol.values import ChunkId, FileId
+from storage.database import Row, Schema
+from storage.errors import IndexDamaged
+from storage.holders import pack_holders, unpack_holders
+from storage.interfaces import HeldChunk
+
+INDEX_SCHEMA: Final = Schema("index", application_id=0x6270_736C, version=1, damaged=IndexDamaged)
+
+_COLUMNS = "file_id, chunk_no, place, length, desired, algorithm, digest, holders, checksum"
+_IS_SHOWN = "NOT EXISTS (SELECT 1 FROM hidden WHERE hidden.file_id = chunks.file_id)"
+_NEXT = f"(file_id, chunk_no) > (?, ?) AND {_IS_SHOWN} ORDER BY file_id, chunk_no LIMIT ?"
+_CHECKED = struct.Struct(">32sIQIB")
+
+BEFORE_ALL: Final = (b"", -1)
+"""What SELECT_PAGE and SELECT_OVER_REPLICATED take in place of a chunk's id to begin with the first."""
+
+SELECT_ANY: Final = f"SELECT {_COLUMNS} FROM chunks WHERE file_id = ? AND chunk_no = ?"
+"""A chunk, also one of a hidden file."""
+
+SELECT_SHOWN: Final = f"{SELECT_ANY} AND {_IS_SHOWN}"
+SELECT_PAGE: Final = f"SELECT {_COLUMNS} FROM chunks WHERE {_NEXT}"
+SELECT_OVER_REPLICATED: Final = f"SELECT {_COLUMNS} FROM chunks WHERE perceived > desired AND {_NEXT}"
+SELECT_OF_FILE: Final = f"SELECT {_COLUMNS} FROM chunks WHERE file_id = ? ORDER BY chunk_no LIMIT ?"
+SELECT_ALL: Final = f"SELECT {_COLUMNS} FROM chunks ORDER BY place"
+SELECT_DELETED: Final = "SELECT file_id FROM hidden WHERE why = 'deleted' ORDER BY file_id"
+SELECT_UNCONFIRMED: Final = """
+    SELECT file_id, (SELECT min(chunk_no) FROM chunks WHERE chunks.file_id = hidden.file_id) AS chunk_no
+    FROM hidden WHERE why = 'unconfirmed' AND file_id > ? AND chunk_no IS NOT NULL ORDER BY file_id LIMIT ?
+"""
+# A spoilt row of the same chunk is replaced.
+INSERT: Final = f"INSERT OR REPLACE INTO chunks ({_COLUMNS}, perceived) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+UPDATE: Final = """
+    UPDATE chunks SET desired = ?, holders = ?, perceived = ?, checksum = ? WHERE file_id = ? AND chunk_no = ?
+"""
+DELETE: Final = "DELETE FROM chunks WHERE file_id = ? AND chunk_no = ?"
+HIDE_DELETED: Final = "INSERT OR REPLACE INTO hidden VALUES (?, 'deleted')"
+HIDE_UNCONFIRMED: Final = "INSERT OR IGNORE INTO hidden VALUES (?, 'unconfirmed')"
+CONFIRM: Final = "DELETE FROM hidden WHERE file_id = ? AND why = 'unconfirmed'"
+FORGET_GONE: Final = """
+    DELETE FROM hidden WHERE why = 'unconfirmed'
+    AND NOT EXISTS (SELECT 1 FROM chunks WHERE chunks.file_id = hidden.file_id)
+"""
+HAS_UNCONFIRMED: Final = "SELECT 1 FROM hidden WHERE why = 'unconfirmed' LIMIT 1"
+SHOW: Final = "DELETE FROM hidden WHERE file_id = ?"
+
+
+class RowDamaged(ValueError):
+    """A row isn't what was written. ``args`` is the id that it names."""
+
+
+@frozen
+class PlacedChunk:
+    """A chunk and its slot."""
+
+    held: HeldChunk
+    place: int
+
+
+def placed_chunk(row: Row) -> PlacedChunk:
+    """The chunk of a row that SELECT_ANY and its like give. Raises RowDamaged."""
+    file_id, chunk_no, place, length, desired, algorithm, digest, holders, checksum = row
+    try:
+        if _checksum(file_id, chunk_no, place, length, desired, algorithm, digest, holders) == checksum:
+            held = HeldChunk(
+                ChunkId(FileId(file_id), chunk_no),
+                length,
+                desired,
+                Digest(algorithm, digest),
+                unpack_holders(holders),
+            )
+            return PlacedChunk(held, place)
+    except (TypeError, ValueError, AttributeError, struct.error) as error:
+        raise RowDamaged(file_id, chunk_no) from error
+    raise RowDamaged(file_id, chunk_no)
+
+
+def insert_row(placed: PlacedChunk) -> Row:
+    """What INSERT takes."""
+    return (*_columns(placed), placed.held.perceived)
+
+
+def update_row(placed: PlacedChunk) -> Row:
+    """What UPDATE takes."""
+    held = placed.held
+    *_, holders, checksum = _columns(placed)
+    return (held.desired, holders, held.perceived, checksum, *held.chunk_id)
+
+
+def _columns(placed: PlacedChunk) -> Row:
+    held = placed.held
+    digest = held.digest
+    columns = (
+        *held.chunk_id,
+        placed.place,
+        held.length,
+        held.desired,
+        digest.algorithm,
+        digest.value,
+        pack_holders(held.holders),
+    )
+    return (*columns, _checksum(*columns))
+
+
+def _checksum(
+    file_id: bytes,
+    chunk_no: int,
+    place: int,
+    length: int,
+    desired: int,
+    algorithm: str,
+    digest: bytes,
+    holders: bytes,
+) -> int:
+    fixed = _CHECKED.pack(file_id, chunk_no, place, length, desired)
+    return crc32(b"".join((fixed, algorithm.encode(), b"\0", digest, holders)))
