@@ -64,6 +64,7 @@ class RemovedResponder:
         self._is_withdrawing = is_withdrawing
         self._clock = clock
         self._random = random
+        self._responding: dict[Deferred[None], ChunkId] = {}
         self._due: dict[ChunkId, _Repair] = {}
         self._looked_again_at: dict[ChunkId, float] = {}
         self._is_stopped = False
@@ -74,9 +75,11 @@ class RemovedResponder:
         if due is not None:
             due.lost.add(message.sender_id)
         now = self._clock.seconds()
-        settled = Deferred.fromCoroutine(self._respond(message.chunk_id, message.sender_id, now))
-        settled.addErrback(lambda failure: failure.trap(Stopped))
-        settled.addErrback(lambda failure: self._log.failure("a REMOVED was not answered", failure))
+        responding = Deferred.fromCoroutine(self._respond(message.chunk_id, message.sender_id, now))
+        self._responding[responding] = message.chunk_id
+        responding.addErrback(lambda failure: failure.trap(CancelledError, Stopped))
+        responding.addErrback(lambda failure: self._log.failure("a REMOVED was not answered", failure))
+        responding.addBoth(lambda _result: self._responding.pop(responding))
 
     def repair(self, chunk_id: ChunkId, *, since: float | None = None, is_fresh_look: bool = False) -> None:
         """Start a chunk backup for the chunk after a random delay, unless somebody else does so first.
@@ -121,6 +124,9 @@ class RemovedResponder:
         """The file was deleted: repair nothing of it."""
         for chunk_id in [chunk_id for chunk_id in self._due if chunk_id.file_id == file_id]:
             self._cancel(self._due[chunk_id])
+        for responding, chunk_id in list(self._responding.items()):
+            if chunk_id.file_id == file_id:
+                responding.cancel()
 
     def stop(self) -> None:
         """Repair nothing more."""
