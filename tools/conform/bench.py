@@ -1,6 +1,7 @@
 """What a probe works with: the wire, ids that nobody else has, chunks that the peer holds, and its commands."""
 
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from random import Random
 from typing import TYPE_CHECKING
 
@@ -11,7 +12,7 @@ from twisted.internet.task import deferLater
 from protocol.codec import serialize
 from protocol.messages import Chunk, Delete, GetChunk, Message, PutChunk, Removed, Stored
 from protocol.values import MAX_DRAWN_PEER_ID, VERSION_1_0, ChunkId, Edition, FileId, PeerId
-from tools.conform.commands import Commands
+from tools.conform.commands import Command, CommandFailure, Commands
 from tools.conform.files import Folder
 from tools.conform.findings import Findings
 from tools.conform.forms import with_file_id
@@ -243,6 +244,14 @@ class Bench:
             self.say(self.delete(file_id))
             await self.pause(SPACING)
         self.used.clear()
+
+    async def delete_files(self) -> None:
+        """Have the peer delete what it was told to back up."""
+        if Command.DELETE in self.commands.known:
+            for path in self.folder.made:
+                # One that was deleted already, or never backed up, is no matter.
+                with suppress(CommandFailure):
+                    await self.commands.delete(path)
 
 
 def chunk_of(entry: Entry) -> ChunkId | None:

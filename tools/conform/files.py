@@ -3,7 +3,7 @@
 from pathlib import Path
 from random import Random
 
-from attrs import define, frozen
+from attrs import define, field, frozen
 
 from protocol.values import CHUNK_SIZE
 
@@ -28,10 +28,13 @@ class Folder:
 
     path: Path
     random: Random
+    made: dict[Path, None] = field(factory=dict)
+    """The files made so far."""
 
     def make(self, name: str, size: int) -> MadeFile:
         """Write a file of random bytes, in place of one of that name."""
         file = MadeFile(self.path / name, self.random.randbytes(size))
+        self.made[file.path] = None
         self.write(file.path, file.content)
         return file
 

@@ -15,7 +15,9 @@ from tools.conform.probes import (
     backing_up,
     delays,
     deleting,
+    file_deletion,
     file_life,
+    file_restore,
     garbage,
     harsh,
     reclaiming,
@@ -49,8 +51,8 @@ def stages(scope: Scope) -> tuple[Stage, ...]:
         (*returning.PROBES, *deleting.PROBES, *repairing.PROBES),
         delays.PROBES,
         repairing.MANY_PROBES,
-        (*backing_up.SLOW_PROBES, *file_life.SLOW_PROBES, *reclaims),
-        file_life.END_PROBES,
+        (*backing_up.SLOW_PROBES, *file_restore.SLOW_PROBES, *reclaims),
+        file_deletion.PROBES,
         garbage.PROBES,
         harsh.PROBES,
     )
@@ -85,6 +87,7 @@ async def run(bench: Bench, scope: Scope) -> None:
         for probe in running:
             bench.findings.not_reached(probe.checks, "what it needs to be seen didn't come about")
     await bench.tidy()
+    await bench.delete_files()
 
 
 async def _is_still_there(bench: Bench, ran: str) -> bool:

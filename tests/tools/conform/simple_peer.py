@@ -232,7 +232,8 @@ class SimplePeer:
 
     async def delete(self, path: Path) -> None:
         """Delete the file's backup."""
-        self.say(Delete(VERSION_1_0, PEER, self.own.pop(path).file_id))
+        if path in self.own:
+            self.say(Delete(VERSION_1_0, PEER, self.own.pop(path).file_id))
 
     async def reclaim(self, kbytes: int) -> None:
         """Lend so much, and drop everything if that is nothing."""

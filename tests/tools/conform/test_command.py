@@ -82,7 +82,7 @@ def test_commands_may_be_given_as_command_lines(tmp_path: Path) -> None:
         restoring = checks["4.1 asks for each chunk by GETCHUNK on MC"]
         assert (restoring["verdict"], restoring["why"]) == (
             "not reached",
-            "needs --command-restore or --access-point",
+            "needs --command-restore, or --access-point",
         )
 
 

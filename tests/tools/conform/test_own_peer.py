@@ -40,7 +40,10 @@ def test_nothing_is_left_with_the_peer_afterwards() -> None:
     group = Group(7)
     conform_ours(group, scope=Scope(is_harsh=True))
     group.pass_time(5.0)
-    assert group[7].held() == []
+    member = group[7]
+    assert member.held() == []
+    assert member.peer is not None
+    assert group.run(member.peer.operations.state_summary()).files == 0
 
 
 def test_a_peer_of_the_other_edition_is_found_to_be_one() -> None:

@@ -293,7 +293,7 @@ class ForgetsWhatIsLate(SimplePeer):
 
 class SaysNoDelete(SimplePeer):
     async def delete(self, path: Path) -> None:
-        del self.own[path]
+        self.own.pop(path, None)
 
 
 class SaysNoRemoved(SimplePeer):

@@ -41,7 +41,7 @@ SHOCKS = (
     Shock(
         what="a header with several spaces before its end",
         group="MDB",
-        make=lambda bench, chunk_id, body: with_end(_putchunk(bench, chunk_id, body), b"   "),
+        make=lambda bench, chunk_id, body: with_end(_putchunk(bench, chunk_id, body), b"  "),
         outlives=_outlives("a header with several spaces before its end"),
         expected=Check("2.2", "stores a chunk whose header has several spaces before its end"),
         is_stored=True,
