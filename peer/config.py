@@ -37,8 +37,8 @@ class GroupAddress:
         """Read ``address:port``; SettingError for anything else."""
         host, _, port = text.rpartition(":")
         try:
-            is_group = IPv4Address(host).is_multicast and 0 < int(port) < 65_536
-        except (AddressValueError, ValueError):
+            is_group = IPv4Address(host).is_multicast and _is_whole_number(port, 1, 65_535)
+        except AddressValueError:
             is_group = False
         if not is_group:
             raise SettingError(
@@ -128,8 +128,13 @@ def data_folder(environment: Mapping[str, str]) -> Path:
     return base / "backup-peer"
 
 
+def _is_whole_number(text: str, least: int, most: int) -> bool:
+    """Whether it is one in plain digits; int() also takes signs, spaces, underscores and digits of other scripts."""
+    return text.isascii() and text.isdigit() and len(text) <= 20 and least <= int(text) <= most
+
+
 def _whole_number(name: str, text: str, least: int, most: int) -> int:
-    if text.isascii() and text.isdigit() and least <= int(text[:20]) <= most:
+    if _is_whole_number(text, least, most):
         return int(text)
     raise SettingError(f"--{name} takes a whole number from {least} to {most}, not {text!r}.")
 
