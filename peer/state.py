@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import re
+
 from peer.blocking import Lane
 from peer.control.interfaces import MAX_PAGE_ENTRIES, ChunkState, FileState, StatePage, StateSummary
 from peer.errors import ErrorCode, OperationError
-from protocol.values import ChunkId, FileId, PeerId, Version
+from protocol.values import MAX_CHUNKS, ChunkId, FileId, PeerId, Version
 from storage.capacity import require_fits
 from storage.interfaces import FileVersion, ICatalog, IChunkStore
 
 KBYTE = 1000
 """Bytes in the KByte of RECLAIM and STATE (SPEC.md section 7)."""
+
+_CURSOR = re.compile(r"(?P<entry>f:[0-9]{1,18}|c:(?:[0-9a-f]{64})?):(?P<no>[0-9]{1,7})")
+"""See PeerState. The numbers have no more digits than SQLite takes."""
 
 
 class PeerState:
@@ -110,17 +115,10 @@ class PeerState:
 def _read_cursor(cursor: str) -> tuple[str, str, int]:
     if not cursor:
         return "f", "1", 0
-    try:
-        kind, place, chunk_no = cursor.split(":")
-        if kind == "f":
-            int(place)
-        elif kind == "c":
-            if place:
-                FileId.from_hex(place)
-        else:
-            raise ValueError(kind)
-        return kind, place, int(chunk_no)
-    except ValueError:
+    given = _CURSOR.fullmatch(cursor)
+    if given is None or int(given["no"]) > MAX_CHUNKS:
         raise OperationError(
             ErrorCode.USAGE, f"{cursor[:80]!r} is no cursor of this peer's state: begin with an empty one."
-        ) from None
+        )
+    kind, place = given["entry"].split(":")
+    return kind, place, int(given["no"])
