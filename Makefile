@@ -3,6 +3,7 @@
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed-from
+TAHOE := .venv-tahoe
 FUZZ_STAMP := $(VENV)/.installed-fuzz
 PACKAGES := peer protocol storage tools
 
@@ -23,7 +24,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check
 export PIP_REQUIRE_VIRTUALENV := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help venv demo test lint simulate fuzz clean constraints FORCE
+.PHONY: help venv demo test lint simulate fuzz bench bench-tahoe clean constraints FORCE
 
 help:
 	@echo 'make demo [FILE=path]      three peers on this machine back up, lose a holder and restore a file'
@@ -31,6 +32,8 @@ help:
 	@echo 'make lint                  every check but the tests'
 	@echo 'make simulate [SEEDS=1000] [FROM=1]   a LAN in one process, on that many bad days'
 	@echo 'make fuzz [SECONDS=60]     throw made-up datagrams at the parser'
+	@echo 'make bench [ARGS=--help]   measure backups and restores beside what the machine gives'
+	@echo 'make bench-tahoe           install Tahoe-LAFS in .venv-tahoe/, for make bench to measure it too'
 	@echo 'make venv [PYTHON=path]    only set up .venv/ (the others do it themselves)'
 	@echo 'make constraints           pin the newest versions of everything in constraints.txt'
 	@echo 'make clean                 remove .venv/ and everything that was built or cached'
@@ -46,9 +49,10 @@ ifneq ($(wildcard $(PACKAGES:%=$(VENV)/lib/python3*/site-packages/%)),)
 $(STAMP): FORCE
 endif
 
+# What it says goes to standard error: standard output is for the result of what was asked for.
 $(STAMP): setup.cfg constraints.txt
 	@if [ -e $(STAMP) ] && [ "$$(cat $(STAMP))" != "$(CURDIR)" ]; then \
-	    echo "$(VENV)/ belongs to another checkout: removing it"; rm -rf $(VENV); \
+	    echo "$(VENV)/ belongs to another checkout: removing it" >&2; rm -rf $(VENV); \
 	fi
 	@if ! $(BIN)/python -c 'import sys, pip; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then \
 	    new_enough=; able=; \
@@ -66,10 +70,10 @@ $(STAMP): setup.cfg constraints.txt
 	        echo "$$new_enough can't make a virtual environment, since its module ensurepip is missing:" \
 	            "on Debian, sudo apt install python3-venv." >&2; exit 1; \
 	    fi; \
-	    echo "Making $(VENV)/ with $$("$$able" -V) ($$able)"; \
+	    echo "Making $(VENV)/ with $$("$$able" -V) ($$able)" >&2; \
 	    "$$able" -m venv --clear $(VENV) || exit 1; \
 	fi
-	@echo 'Installing what the project needs into $(VENV)/, at the versions in constraints.txt'
+	@echo 'Installing what the project needs into $(VENV)/, at the versions in constraints.txt' >&2
 	@$(PIP) install --quiet --constraint constraints.txt setuptools
 	@$(PIP) uninstall --quiet --yes backup-peer 2>/dev/null
 # The mode `compat` puts the checkout itself on the path; the usual mode maps only the packages, and twistd
@@ -107,6 +111,15 @@ $(FUZZ_STAMP): $(STAMP)
 	    --config-settings editable_mode=compat --editable '.[test,fuzz]'
 	@touch $(FUZZ_STAMP)
 
+# ARGS='--size 1GB --degree 2 --quick --json', for example; ARGS=--help tells all.
+bench: $(STAMP)
+	@$(BIN)/python -m tests.bench $(ARGS)
+
+# Apart from .venv/, where it would bring its own wishes about versions.
+bench-tahoe: $(STAMP)
+	@$(BIN)/python -m venv $(TAHOE)
+	@$(TAHOE)/bin/pip --disable-pip-version-check install --quiet tahoe-lafs
+
 # With Python 3.11, the oldest supported, since what it can run the newer ones can too.
 constraints:
 	@folder=$$(mktemp -d) && trap 'rm -rf "$$folder"' EXIT && export PIP_DISABLE_PIP_VERSION_CHECK=1 && \
@@ -120,7 +133,7 @@ constraints:
 	cp "$$folder/new" constraints.txt && echo 'constraints.txt is new: run make test with every Python supported'
 
 clean:
-	rm -rf $(VENV) build dist *.egg-info htmlcov .coverage .coverage.* .hypothesis
+	rm -rf $(VENV) $(TAHOE) build dist *.egg-info htmlcov .coverage .coverage.* .hypothesis
 	rm -rf .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
 	rm -f twisted/plugins/dropin.cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -120,5 +120,7 @@ def _without_privilege() -> tuple[str, ...]:
     if os.geteuid() != 0:
         return ()
     if shutil.which(_WITHOUT_PRIVILEGE[0]) is None:
-        raise BenchFailure("there is no setpriv here (Debian's util-linux), by which a process gives up privileges")
+        raise BenchFailure(
+            "there is no setpriv here (Debian's util-linux), by which a process gives up privileges"
+        )
     return _WITHOUT_PRIVILEGE

@@ -117,7 +117,9 @@ def _parser(scenarios: Sequence[str]) -> argparse.ArgumentParser:
     parser.add_argument(
         "--degree", type=_list_of(whole_number(1, 9)), default=(), help="one or several, as 1,2,3"
     )
-    parser.add_argument("--peers", type=whole_number(2, 30), metavar="N", help="with the initiator (degree + 1)")
+    parser.add_argument(
+        "--peers", type=whole_number(2, 30), metavar="N", help="with the initiator (degree + 1)"
+    )
     parser.add_argument(
         "--network", choices=[LOOPBACK, BRIDGE], default=LOOPBACK, help="bridge: namespaces at MTU 1500"
     )

@@ -65,12 +65,12 @@ class Answer:
     @property
     def perceived_min(self) -> int:
         """The degree of the chunk that has the fewest copies, of a backup."""
-        return min(report["perceived_min"] for report in self.reports)
+        return min(int(report["perceived_min"]) for report in self.reports)
 
     @property
     def below_degree(self) -> int:
         """How many chunks have fewer copies than were asked for, of a backup."""
-        return sum(report["below_degree"] for report in self.reports)
+        return sum(int(report["below_degree"]) for report in self.reports)
 
     def done(self) -> "Answer":
         """This answer; BenchFailure if anything in it failed."""
@@ -156,9 +156,7 @@ class BenchGroup:
         """Ask as many peers, from the first on, for something each at the same time."""
         with ExitStack() as held:
             askers = [
-                held.enter_context(
-                    worker("asker", peer.settings.access_point, request.name, request.degree)
-                )
+                held.enter_context(worker("asker", peer.settings.access_point, request.name, request.degree))
                 for peer, request in zip(self.peers, requests, strict=False)
             ]
             all_ready(askers)

@@ -1,6 +1,5 @@
 """What every alternative is measured by."""
 
-import filecmp
 from collections.abc import Callable
 from pathlib import Path
 from time import monotonic
@@ -8,7 +7,7 @@ from typing import Final, Protocol
 
 from attrs import frozen
 
-from tests.bench.failure import BenchFailure
+from tests.bench.copies import size_of
 from tests.bench.ground import Ground
 from tests.bench.workplace import sync
 
@@ -51,20 +50,3 @@ def timed(work: Callable[[], object], folder: Path) -> float:
 def patience(source: Path) -> float:
     """Seconds that copying it may take."""
     return _PATIENCE + size_of(source) / _SLOWEST
-
-
-def size_of(source: Path) -> int:
-    """Bytes of a file, or of all the files of a folder."""
-    return sum(path.stat().st_size for path in _files(source))
-
-
-def check_copy(source: Path, copy: Path) -> None:
-    """BenchFailure unless the copy has the same content: a program that is fast since it fails isn't fast."""
-    for path in _files(source):
-        other = copy / path.relative_to(source) if source.is_dir() else copy
-        if not other.exists() or not filecmp.cmp(path, other, shallow=False):
-            raise BenchFailure(f"{other} is no copy of {path}")
-
-
-def _files(source: Path) -> list[Path]:
-    return sorted(source.iterdir()) if source.is_dir() else [source]

@@ -3,7 +3,8 @@
 from pathlib import Path
 from shutil import which
 
-from tests.bench.alternatives.alternative import Timing, check_copy, patience, timed
+from tests.bench.alternatives.alternative import Timing, patience, timed
+from tests.bench.copies import check_copy
 from tests.bench.ground import Ground
 from tests.bench.started import run_together
 

@@ -7,7 +7,8 @@ from pathlib import Path
 from random import SystemRandom
 from shutil import which
 
-from tests.bench.alternatives.alternative import START_SECONDS, Timing, check_copy, patience, timed
+from tests.bench.alternatives.alternative import START_SECONDS, Timing, patience, timed
+from tests.bench.copies import check_copy
 from tests.bench.ground import Ground
 from tests.bench.started import run_together, server
 from tests.functional.group import eventually

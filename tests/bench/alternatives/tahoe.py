@@ -2,12 +2,13 @@
 
 import subprocess
 from collections.abc import Sequence
-from contextlib import ExitStack
+from contextlib import AbstractContextManager, ExitStack
 from pathlib import Path
 from random import SystemRandom
 from shutil import which
 
-from tests.bench.alternatives.alternative import START_SECONDS, Timing, check_copy, patience, timed
+from tests.bench.alternatives.alternative import START_SECONDS, Timing, patience, timed
+from tests.bench.copies import check_copy
 from tests.bench.failure import BenchFailure
 from tests.bench.ground import Ground
 from tests.bench.started import environment, server
@@ -76,8 +77,9 @@ def _listening(port: int) -> tuple[str, ...]:
     return (f"--port=tcp:{port}:interface={LOOPBACK}", f"--location=tcp:{LOOPBACK}:{port}")
 
 
-def _running(node: Path) -> "server":
-    return server([str(_command()), "run", str(node)], folder=node)
+def _running(node: Path) -> AbstractContextManager[object]:
+    # It would end by itself at once, as its standard input has nobody at the other end.
+    return server([str(_command()), "run", "--allow-stdin-close", str(node)], folder=node)
 
 
 def _can_put(gateway: Path, file: Path) -> bool:

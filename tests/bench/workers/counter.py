@@ -1,4 +1,4 @@
-"""Counts the PUTCHUNKs on a group, looking at their headers alone, so that it takes hardly any time of the processor."""
+"""Counts the PUTCHUNKs on a group by their headers alone, so that it takes hardly any of the processor's time."""
 
 import socket
 import sys
@@ -33,8 +33,8 @@ def main() -> None:
     tell(putchunks=datagrams, chunks=len(chunks), missed=lost_in_buffer(heard))
 
 
-def _heard(heard: socket.socket) -> "list[PutChunk]":
-    messages = []
+def _heard(heard: socket.socket) -> list[PutChunk]:
+    messages: list[PutChunk] = []
     while True:
         try:
             message = parse(heard.recv(_HEADER_BYTES))

@@ -15,7 +15,7 @@ HEADER_BYTES: Final = 8
 """The number of the datagram."""
 
 _BURST: Final = 4
-"""Datagrams sent back to back: at 1,000 MB/s the shortest wait that the system can keep, a quarter of a millisecond."""
+"""Datagrams sent back to back: at 1,000 MB/s a quarter of a millisecond, the shortest wait that the system keeps."""
 
 
 def main() -> None:

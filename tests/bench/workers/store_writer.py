@@ -20,9 +20,7 @@ def main() -> None:
     root, capacity, path = sys.argv[1:]
     random = SystemRandom()
     peer_id = PeerId(1)
-    storage = open_store(
-        PeerConfig(store=root, peer_id=peer_id, capacity_bytes=int(capacity)), random=random
-    )
+    storage = open_store(PeerConfig(store=root, peer_id=peer_id, capacity_bytes=int(capacity)), random=random)
     wait_to_be_told()
     started = time.monotonic()
     for batch in _batches(Path(path), FileId(random.randbytes(32)), frozenset({peer_id})):
