@@ -31,15 +31,22 @@ from peer.restore_responder import GetChunkResponder
 from peer.router import Router
 from peer.speaker import Speaker
 from peer.state import PeerState
-from peer.waiting import Turnstile
+from peer.traffic import Traffic
 from peer.withdrawal import Withdrawals
-from protocol.limits import BACKUP_WINDOW, PACE_BURST_BYTES, PACE_BYTES_PER_SECOND, RESTORE_WINDOW
+from protocol.flow import FlowControl
+from protocol.limits import (
+    CHUNK_BYTES_PER_SECOND,
+    MAX_BACKUP_BYTES_UNDER_WAY,
+    MAX_BACKUP_WINDOW_BYTES,
+    MAX_RESTORE_BYTES_UNDER_WAY,
+    MAX_RESTORE_WINDOW_BYTES,
+    MAX_UNSENT_BYTES,
+)
 from protocol.messages import Chunk, Delete, GetChunk, PutChunk, Removed, Stored
-from protocol.pacing import Pacer
+from protocol.pacing import Pacer, burst_at
 from protocol.scarcity import Scarcity
 from protocol.suppression import RecentPutChunks
 from protocol.values import ChunkId, FileId
-from protocol.window import Window
 from storage.disk import IDisk
 from storage.opening import OpenStorage
 
@@ -85,8 +92,19 @@ class Peer:
             counters=self.counters,
         )
         speaker = Speaker(peer_id=self.peer_id, version=config.version, send=self._channel.send)
-        pacer = Pacer(PACE_BYTES_PER_SECOND, PACE_BURST_BYTES)
-        self._outbox = Outbox(clock=clock, pacer=pacer, send=self._channel.send)
+        chunk_pacer = Pacer(CHUNK_BYTES_PER_SECOND, burst_at(CHUNK_BYTES_PER_SECOND))
+        self._chunk_outbox = Outbox(clock=clock, pacers=[chunk_pacer])
+        self._backup_traffic = Traffic(
+            flow=FlowControl(most_window=MAX_BACKUP_WINDOW_BYTES),
+            most_unsent_bytes=MAX_UNSENT_BYTES,
+            most_bytes_under_way=MAX_BACKUP_BYTES_UNDER_WAY,
+            clock=clock,
+        )
+        self._restore_traffic = Traffic(
+            flow=FlowControl(most_window=MAX_RESTORE_WINDOW_BYTES),
+            most_bytes_under_way=MAX_RESTORE_BYTES_UNDER_WAY,
+            clock=clock,
+        )
 
         self._dead_files = DeadFiles(
             speaker=speaker,
@@ -116,13 +134,12 @@ class Peer:
         self._backups = ChunkBackups(
             speaker=speaker,
             vouch=self._answers.vouch,
-            room=Turnstile(Window(BACKUP_WINDOW)),
+            traffic=self._backup_traffic,
             scarcity=Scarcity(),
-            outbox=self._outbox,
             clock=clock,
         )
         restores = ChunkRestores(
-            speaker=speaker, room=Turnstile(Window(RESTORE_WINDOW)), counters=self.counters, clock=clock
+            speaker=speaker, traffic=self._restore_traffic, counters=self.counters, clock=clock
         )
         self._holders = HolderKnowledge(
             ledgers=Ledgers(store, store_lane, catalog, catalog_lane),
@@ -181,7 +198,7 @@ class Peer:
             speaker=speaker,
             store=store,
             read_lane=read_lane,
-            outbox=self._outbox,
+            outbox=self._chunk_outbox,
             drop_damaged=self._drop_damaged,
             is_offered=self._withdrawals.is_offered,
             clock=clock,
@@ -257,7 +274,9 @@ class Peer:
             self._answers,
             self._getchunk_responder,
             self._dead_files,
-            self._outbox,
+            self._backup_traffic.outbox,
+            self._restore_traffic.outbox,
+            self._chunk_outbox,
         ):
             part.stop()
         self._holders.flush()

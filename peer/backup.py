@@ -10,14 +10,13 @@ from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from peer.outbox import Outbox
 from peer.speaker import Speaker
-from peer.waiting import Turnstile
+from peer.traffic import Place, Traffic
 from protocol.messages import PutChunk
 from protocol.replication import Replication
 from protocol.scarcity import Scarcity
 from protocol.timing import ATTEMPT_WAITS
-from protocol.values import ChunkId, FileId, PeerId
+from protocol.values import CHUNK_SIZE, ChunkId, FileId, PeerId
 
 
 @frozen(kw_only=True, eq=False)
@@ -42,52 +41,66 @@ class ChunkToBackUp:
 
 
 class ChunkBackup:
-    """One run of the subprotocol: at most five PUTCHUNKs for one chunk, until its degree is met.
+    """One run of the subprotocol: at most five PUTCHUNKs for one chunk, until its degree is met. A Sending.
 
     ``done`` fires with the run itself when it waits no longer, met or not, and fails if the chunk can't be read.
     The run goes on counting holders until it is closed.
     """
 
-    def __init__(self, chunk: ChunkToBackUp, *, backups: ChunkBackups, clock: IReactorTime) -> None:
+    def __init__(
+        self, chunk: ChunkToBackUp, place: Place, *, backups: ChunkBackups, clock: IReactorTime
+    ) -> None:
         self.chunk = chunk
         self.replication = Replication(chunk.desired, chunk.holders)
         self.done: Deferred[ChunkBackup] = Deferred(lambda _done: self._end())
         self.attempts = 0
+        self._place = place
         self._backups = backups
         self._clock = clock
         self._body = chunk.body
         self._timer: IDelayedCall | None = None
         self._is_over = False
-        self._occupies_window = True
 
     def close(self) -> None:
         """Stop, and count no more."""
         self._end()
         self._backups.forget(self)
 
+    @property
+    def cost(self) -> int:
+        """See Sending."""
+        return self._place.cost
+
     def holder_found(self, peer_id: PeerId) -> None:
         """*peer_id* says that it holds the chunk."""
         self.replication.add(peer_id)
         if self._is_over:
             return
+        self._place.answered(peer_id)
         if self.replication.is_met:
             self._backups.scarcity.note_met()
+            self._place.taken()
             self._finish()
         elif self._backups.scarcity.answered_as_expected(self.replication.holders):
-            self._leave_window()
+            self._place.taken()
 
     def holder_lost(self, peer_id: PeerId) -> None:
         """*peer_id* says that it dropped the chunk."""
         self.replication.discard(peer_id)
 
-    async def next_putchunk(self) -> PutChunk | None:
-        """Make the next PUTCHUNK, or nothing when none is needed any more; its wait begins now."""
+    async def make(self) -> PutChunk | None:
+        """Make the next PUTCHUNK; see Sending."""
         body = None if self._is_over else await self._next_body()
-        if body is None or self._is_over:
-            return None
+        return None if body is None else self._backups.putchunk(self.chunk, body)
+
+    def send(self, putchunk: PutChunk) -> None:
+        """Send the PUTCHUNK, unless none is needed any more; its wait begins now."""
+        if self._is_over:
+            return
         self._timer = self._clock.callLater(ATTEMPT_WAITS[self.attempts], self._wait_is_over)
         self.attempts += 1
-        return self._backups.putchunk(self.chunk, body)
+        self._backups.send(self.chunk, putchunk)
+        self._place.sent()
 
     async def _next_body(self) -> bytes | None:
         body, self._body = self._body, None
@@ -106,8 +119,12 @@ class ChunkBackup:
             # From the start: whoever began the run wanted one PUTCHUNK all the same.
             self._finish()
             return
-        self._backups.scarcity.note_expired(self.replication.holders)
-        self._leave_window()
+        scarcity = self._backups.scarcity
+        scarcity.note_expired(self.replication.holders)
+        if scarcity.answered_as_expected(self.replication.holders):
+            self._place.leave()
+        else:
+            self._place.missing()
         if self.attempts == len(ATTEMPT_WAITS):
             self._finish()
         else:
@@ -129,18 +146,13 @@ class ChunkBackup:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
-        self._leave_window()
-
-    def _leave_window(self) -> None:
-        if self._occupies_window:
-            self._occupies_window = False
-            self._backups.give_up_turn()
+        self._place.end()
 
 
 class ChunkBackups:
-    """All chunk backups under way in this peer; they share one window and one outbox.
+    """All chunk backups under way in this peer; they share one flow control.
 
-    Calling contract: wait for ``turn`` before each ``start`` (or ``give_up_turn``); the run leaves by itself.
+    Calling contract: wait for ``turn`` before each ``start``, or else end the place that it gave.
     """
 
     _log = Logger()
@@ -150,42 +162,36 @@ class ChunkBackups:
         *,
         speaker: Speaker,
         vouch: Callable[[ChunkId], None],
-        room: Turnstile,
+        traffic: Traffic,
         scarcity: Scarcity,
-        outbox: Outbox,
         clock: IReactorTime,
     ) -> None:
         """*vouch* says STORED for a copy of this peer's own, if there is nothing against it."""
         self.scarcity = scarcity
-        self._room = room
         self._speaker = speaker
         self._vouch = vouch
-        self._outbox = outbox
+        self._traffic = traffic
         self._clock = clock
         self._runs: dict[ChunkId, ChunkBackup] = {}
         self._waiting_for_end: dict[ChunkId, list[Deferred[None]]] = {}
 
-    async def turn(self, chunk_id: ChunkId) -> None:
-        """Wait until a run for the chunk may start: there is none, and the window has room for it."""
+    async def turn(self, chunk_id: ChunkId, body_bytes: int = CHUNK_SIZE) -> Place:
+        """Wait until a run for the chunk may start: there is none, and there is a place for it in flight."""
         while True:
             while chunk_id in self._runs:
                 ended: Deferred[None] = Deferred()
                 self._waiting_for_end.setdefault(chunk_id, []).append(ended)
                 await ended
-            await self._room.enter()
+            place = await self._traffic.turn(body_bytes)
             if chunk_id not in self._runs:
-                return
-            self._room.leave()
+                return place
+            place.end()
 
-    def give_up_turn(self) -> None:
-        """Let another run have the place in the window."""
-        self._room.leave()
-
-    def start(self, chunk: ChunkToBackUp) -> ChunkBackup:
+    def start(self, chunk: ChunkToBackUp, place: Place) -> ChunkBackup:
         """Begin a run for a chunk that has none, in its turn."""
         if chunk.chunk_id in self._runs:
             raise ValueError(f"a chunk backup of {chunk.chunk_id} is under way already")
-        run = ChunkBackup(chunk, backups=self, clock=self._clock)
+        run = ChunkBackup(chunk, place, backups=self, clock=self._clock)
         self._runs[chunk.chunk_id] = run
         self.enqueue(run)
         return run
@@ -226,13 +232,17 @@ class ChunkBackups:
 
     def enqueue(self, run: ChunkBackup) -> None:
         """Have the run's next PUTCHUNK sent in its turn."""
-        self._outbox.enqueue(run.next_putchunk)
+        self._traffic.outbox.enqueue(run)
 
     def putchunk(self, chunk: ChunkToBackUp, body: bytes) -> PutChunk:
-        """The PUTCHUNK for a chunk; our own STORED goes with it where we hold the chunk ourselves."""
+        """The PUTCHUNK for a chunk."""
+        return self._speaker.putchunk(chunk.chunk_id, chunk.desired, body)
+
+    def send(self, chunk: ChunkToBackUp, putchunk: PutChunk) -> None:
+        """Send the PUTCHUNK for a chunk; our own STORED goes with it where we hold the chunk ourselves."""
         if chunk.announces_own_copy:
             self._vouch(chunk.chunk_id)
-        return self._speaker.putchunk(chunk.chunk_id, chunk.desired, body)
+        self._speaker.say(putchunk)
 
     def forget(self, run: ChunkBackup) -> None:
         """The run is closed."""

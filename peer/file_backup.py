@@ -11,7 +11,9 @@ from twisted.internet.interfaces import IDelayedCall, IReactorTime
 
 from peer.backup import ChunkBackup, ChunkBackups, ChunkToBackUp
 from peer.home import Home, batches
+from peer.traffic import Place
 from peer.waiting import TaskGroup
+from protocol.chunking import chunk_length
 from protocol.digest import Digest
 from protocol.values import ChunkId, PeerId
 from storage.errors import SourceChanged
@@ -125,13 +127,14 @@ class FileBackup:
         if known is not None and known.digest not in (None, digest):
             raise SourceChanged(self._path)
         holders = frozenset() if known is None else known.holders
-        await self._backups.turn(ChunkId(version.file_id, chunk_no))
-        self._start_run(version, chunk_no, digest, holders, body)
+        place = await self._backups.turn(ChunkId(version.file_id, chunk_no), len(body))
+        self._start_run(version, chunk_no, place, digest, holders, body)
 
     def _start_run(
         self,
         version: FileVersion,
         chunk_no: int,
+        place: Place,
         digest: Digest,
         holders: frozenset[PeerId],
         body: bytes | None = None,
@@ -144,7 +147,8 @@ class FileBackup:
                 body=body,
                 holders=holders,
                 keeps_own_count=True,
-            )
+            ),
+            place,
         )
         self._open_runs.add(run)
         self._tasks.add(self._until_done(version, run, digest))
@@ -179,8 +183,8 @@ class FileBackup:
         for end in ended:
             if end.had_met and not end.run.replication.is_met:
                 chunk_id = end.run.chunk.chunk_id
-                await self._backups.turn(chunk_id)
-                self._start_run(version, chunk_id.chunk_no, end.digest, end.run.replication.holders)
+                place = await self._backups.turn(chunk_id, chunk_length(version.size, chunk_id.chunk_no))
+                self._start_run(version, chunk_id.chunk_no, place, end.digest, end.run.replication.holders)
             else:
                 self._count(version, end.run.replication.perceived)
 

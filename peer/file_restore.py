@@ -10,6 +10,7 @@ from peer.errors import ErrorCode, OperationError
 from peer.file_backup import ReportProgress
 from peer.home import Home, batches
 from peer.restore import ChunkRestores
+from peer.traffic import Place
 from peer.waiting import TaskGroup
 from protocol.chunking import chunk_length
 from protocol.digest import Digest
@@ -97,16 +98,16 @@ class FileRestore:
                     await self._accept(target, no, digest, b"")
                     self._count(version)
                 else:
-                    await self._restores.room.enter()
-                    self._tasks.add(self._restore_chunk(version, target, no, digest))
+                    place = await self._restores.turn(chunk_length(version.size, no))
+                    self._tasks.add(self._restore_chunk(version, target, no, digest, place))
             self._tasks.check()
         await self._tasks.join()
 
     async def _restore_chunk(
-        self, version: FileVersion, target: RestoredFile, chunk_no: int, digest: Digest
+        self, version: FileVersion, target: RestoredFile, chunk_no: int, digest: Digest, place: Place
     ) -> None:
         run = self._restores.start(
-            ChunkId(version.file_id, chunk_no), partial(self._accept, target, chunk_no, digest)
+            ChunkId(version.file_id, chunk_no), place, partial(self._accept, target, chunk_no, digest)
         )
         if not await run.done:
             raise OperationError(

@@ -108,9 +108,12 @@ class RemovedResponder:
         chunk = await self._known_chunks.find(chunk_id)
         if chunk is None:
             return
-        await self._backups.turn(chunk_id)
+        place = await self._backups.turn(chunk_id)
         run = self._backups.start(
-            ChunkToBackUp(chunk_id=chunk_id, desired=chunk.desired, read=chunk.read, counts_answers_only=True)
+            ChunkToBackUp(
+                chunk_id=chunk_id, desired=chunk.desired, read=chunk.read, counts_answers_only=True
+            ),
+            place,
         )
         try:
             await run.done
@@ -169,19 +172,19 @@ class RemovedResponder:
         await deferLater(self._clock, response_delay(self._random))
         if self._is_needless(chunk_id, since):
             return
-        await self._backups.turn(chunk_id)
+        place = await self._backups.turn(chunk_id)
         try:
             # Looked up in our turn: who holds the chunk may have changed while we waited for it.
             chunk = await self._known_chunks.find(chunk_id)
         except BaseException:
-            self._backups.give_up_turn()
+            place.end()
             raise
         if chunk is None or self._is_needless(chunk_id, since):
-            self._backups.give_up_turn()
+            place.end()
             return
         counted = self._counted(chunk, repair)
         if len(counted) >= chunk.desired and not repair.is_fresh_look:
-            self._backups.give_up_turn()
+            place.end()
             return
         run = self._backups.start(
             ChunkToBackUp(
@@ -190,7 +193,8 @@ class RemovedResponder:
                 read=chunk.read,
                 holders=counted,
                 announces_own_copy=not chunk.is_ours,
-            )
+            ),
+            place,
         )
         try:
             await run.done

@@ -12,27 +12,28 @@ from twisted.python.failure import Failure
 from peer.metrics import Counters
 from peer.rare_log import RareLog
 from peer.speaker import Speaker
-from peer.waiting import Turnstile
+from peer.traffic import Place, Traffic
 from protocol.limits import MAX_BODIES_OFFERED
-from protocol.messages import Chunk
+from protocol.messages import Chunk, GetChunk
 from protocol.timing import ATTEMPT_WAITS
-from protocol.values import ChunkId
+from protocol.values import ChunkId, PeerId
 
 Accept = Callable[[bytes], Awaitable[bool]]
 """Takes a chunk's bytes; False when their digest is wrong, so that they are thrown away and asked for again."""
 
 
 class ChunkRestore:
-    """One run of the subprotocol: at most five GETCHUNKs for one chunk, until its bytes are accepted.
+    """One run of the subprotocol: at most five GETCHUNKs for one chunk, until its bytes are accepted. A Sending.
 
     ``done`` fires with True once they are, with False when nobody gave them, and fails if ``accept`` does.
     """
 
     def __init__(
-        self, chunk_id: ChunkId, accept: Accept, *, restores: ChunkRestores, clock: IReactorTime
+        self, chunk_id: ChunkId, place: Place, accept: Accept, *, restores: ChunkRestores, clock: IReactorTime
     ) -> None:
         self.chunk_id = chunk_id
         self.done: Deferred[bool] = Deferred(lambda _done: self._end())
+        self._place = place
         self._accept = accept
         self._restores = restores
         self._clock = clock
@@ -41,35 +42,54 @@ class ChunkRestore:
         self._timer: IDelayedCall | None = None
         self._is_over = False
 
-    def ask(self) -> None:
-        """Send GETCHUNK, and wait; the wait doubles each time."""
-        self._timer = self._clock.callLater(ATTEMPT_WAITS[self._attempts], self._wait_is_over)
-        self._attempts += 1
-        self._restores.send_getchunk(self.chunk_id)
+    @property
+    def cost(self) -> int:
+        """What the CHUNK will cost that it asks for; see Sending."""
+        return self._place.cost
 
-    def heard(self, body: bytes) -> None:
+    async def make(self) -> GetChunk | None:
+        """See Sending."""
+        return None if self._is_over else self._restores.getchunk(self.chunk_id)
+
+    def send(self, getchunk: GetChunk) -> None:
+        """Send GETCHUNK, and wait; the wait doubles each time."""
+        if not self._is_over:
+            self._timer = self._clock.callLater(ATTEMPT_WAITS[self._attempts], self._wait_is_over)
+            self._attempts += 1
+            self._restores.say(getchunk)
+            self._place.sent()
+
+    def heard(self, peer_id: PeerId, body: bytes) -> None:
         """A CHUNK came for this chunk."""
         if not self._is_over and self._offered < MAX_BODIES_OFFERED:
-            accepted = Deferred.fromCoroutine(self._offer(body))
+            accepted = Deferred.fromCoroutine(self._offer(peer_id, body))
             accepted.addErrback(self._fail)
 
-    async def _offer(self, body: bytes) -> None:
+    async def _offer(self, peer_id: PeerId, body: bytes) -> None:
         self._offered += 1
         try:
             is_accepted = await self._accept(body)
         finally:
             self._offered -= 1
         if is_accepted:
+            # Only now: what our own disk takes belongs to the time that an answer takes.
+            self._place.answered(peer_id)
+            self._place.taken()
             self._finish(True)
         else:
             self._restores.note_wrong(self.chunk_id)
 
     def _wait_is_over(self) -> None:
         self._timer = None
+        if self._offered:
+            # Our own disk is behind: nothing is missing that the group could send.
+            self._timer = self._clock.callLater(ATTEMPT_WAITS[0], self._wait_is_over)
+            return
+        self._place.missing()
         if self._attempts == len(ATTEMPT_WAITS):
             self._finish(False)
         else:
-            self.ask()
+            self._restores.enqueue(self)
 
     def _finish(self, is_restored: bool) -> None:
         if not self._is_over:
@@ -89,47 +109,54 @@ class ChunkRestore:
             self._timer.cancel()
             self._timer = None
         self._restores.forget(self)
-        self._restores.room.leave()
+        self._place.end()
 
 
 class ChunkRestores:
-    """All chunk restores under way in this peer; they share one window.
+    """All chunk restores under way in this peer; they share one flow control.
 
-    Calling contract: enter ``room`` (and wait for it) before each ``start``; the run leaves it by itself.
+    Calling contract: wait for ``turn`` before each ``start``, or else end the place that it gave.
     """
 
     _log = Logger()
 
     def __init__(
-        self,
-        *,
-        speaker: Speaker,
-        room: Turnstile,
-        counters: Counters,
-        clock: IReactorTime,
+        self, *, speaker: Speaker, traffic: Traffic, counters: Counters, clock: IReactorTime
     ) -> None:
-        self.room = room
         self._speaker = speaker
+        self._traffic = traffic
         self._counters = counters
         self._clock = clock
         self._rare_log = RareLog(clock=clock)
         self._runs: dict[ChunkId, list[ChunkRestore]] = {}
 
-    def start(self, chunk_id: ChunkId, accept: Accept) -> ChunkRestore:
-        """Ask the group for a chunk; the caller has entered ``room`` for it."""
-        run = ChunkRestore(chunk_id, accept, restores=self, clock=self._clock)
+    async def turn(self, body_bytes: int) -> Place:
+        """Wait until a chunk of so many bytes may be asked for: there is a place for it in flight."""
+        return await self._traffic.turn(body_bytes)
+
+    def start(self, chunk_id: ChunkId, place: Place, accept: Accept) -> ChunkRestore:
+        """Ask the group for a chunk, in its turn."""
+        run = ChunkRestore(chunk_id, place, accept, restores=self, clock=self._clock)
         self._runs.setdefault(chunk_id, []).append(run)
-        run.ask()
+        self.enqueue(run)
         return run
 
     def heard(self, message: Chunk) -> None:
         """A CHUNK came: whoever waits for it gets it."""
         for run in tuple(self._runs.get(message.chunk_id, ())):
-            run.heard(message.body)
+            run.heard(message.sender_id, message.body)
 
-    def send_getchunk(self, chunk_id: ChunkId) -> None:
-        """Ask for the chunk."""
-        self._speaker.getchunk(chunk_id)
+    def enqueue(self, run: ChunkRestore) -> None:
+        """Have the run's next GETCHUNK sent in its turn."""
+        self._traffic.outbox.enqueue(run)
+
+    def getchunk(self, chunk_id: ChunkId) -> GetChunk:
+        """The GETCHUNK for a chunk."""
+        return self._speaker.getchunk(chunk_id)
+
+    def say(self, getchunk: GetChunk) -> None:
+        """Ask for a chunk."""
+        self._speaker.say(getchunk)
 
     def note_wrong(self, chunk_id: ChunkId) -> None:
         """A CHUNK's bytes had the wrong digest; they were thrown away, and the next GETCHUNK asks again."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from random import Random
 
-from attrs import define, field
+from attrs import define, field, frozen
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 
 from peer.blocking import Lane
@@ -16,7 +16,7 @@ from protocol.limits import MAX_ANSWERS_DUE, MAX_BODIES_OVERHEARD
 from protocol.messages import Chunk, GetChunk
 from protocol.suppression import AnswerLedger
 from protocol.timing import response_delay
-from protocol.values import ChunkId, FileId
+from protocol.values import CHUNK_SIZE, ChunkId, FileId
 from storage.interfaces import IChunkStore
 
 
@@ -109,23 +109,54 @@ class GetChunkResponder:
         if answer.is_overheard:
             self._is_settled(chunk_id, answer)
         else:
-            self._outbox.enqueue(lambda: self._make(chunk_id, answer))
+            self._outbox.enqueue(_Answering(self, chunk_id, answer))
 
-    async def _make(self, chunk_id: ChunkId, answer: _DueAnswer) -> Chunk | None:
+    async def read(self, chunk_id: ChunkId, answer: _DueAnswer) -> Chunk | None:
+        """The CHUNK that answers, if it may be sent and is still wanted."""
+        chunk = None
         try:
-            if answer.is_overheard:
-                return None
-            outcome = await self._read_lane.submit(self._store.get, chunk_id)
-            if outcome.is_damaged:
-                self._drop_damaged(chunk_id)
-            if outcome.body is None or self._is_offered(chunk_id) or answer.is_overheard:
-                return None
-            if any(digest.matches(outcome.body) for digest in answer.overheard):
-                return None
-            return self._speaker.chunk(chunk_id, outcome.body)
+            if not answer.is_overheard:
+                outcome = await self._read_lane.submit(self._store.get, chunk_id)
+                if outcome.is_damaged:
+                    self._drop_damaged(chunk_id)
+                if outcome.body is not None:
+                    chunk = self._speaker.chunk(chunk_id, outcome.body)
         finally:
-            self._is_settled(chunk_id, answer)
+            if chunk is None:
+                self._is_settled(chunk_id, answer)
+        return chunk
+
+    def send(self, chunk: Chunk, answer: _DueAnswer) -> None:
+        """Send the CHUNK, unless what was heard until now makes it needless."""
+        self._is_settled(chunk.chunk_id, answer)
+        is_needless = (
+            answer.is_overheard
+            or self._is_offered(chunk.chunk_id)
+            or any(digest.matches(chunk.body) for digest in answer.overheard)
+        )
+        if not is_needless:
+            self._speaker.say(chunk)
 
     def _is_settled(self, chunk_id: ChunkId, answer: _DueAnswer) -> None:
         if self._due.get(chunk_id) is answer:
             del self._due[chunk_id]
+
+
+@frozen(eq=False)
+class _Answering:
+    """A CHUNK that waits for its turn to be sent; see Sending."""
+
+    _responder: GetChunkResponder
+    _chunk_id: ChunkId
+    _answer: _DueAnswer
+
+    @property
+    def cost(self) -> int:
+        # Most chunks are full; nobody knows before it is read.
+        return CHUNK_SIZE
+
+    async def make(self) -> Chunk | None:
+        return await self._responder.read(self._chunk_id, self._answer)
+
+    def send(self, chunk: Chunk) -> None:
+        self._responder.send(chunk, self._answer)

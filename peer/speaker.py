@@ -9,7 +9,7 @@ from protocol.values import ChunkId, FileId, PeerId, Version
 
 
 class Speaker:
-    """Speaks in the name of one peer. PUTCHUNKs and CHUNKs are only made here: they leave through the outbox."""
+    """Speaks in the name of one peer. What is paced is only made here at first, and said in its turn."""
 
     def __init__(self, *, peer_id: PeerId, version: Version, send: Callable[[Message], None]) -> None:
         self.peer_id = peer_id
@@ -24,13 +24,13 @@ class Speaker:
         """This peer drops its copy of the chunk."""
         self._send(Removed(self.version, self.peer_id, *chunk_id))
 
-    def getchunk(self, chunk_id: ChunkId) -> None:
-        """This peer wants the chunk."""
-        self._send(GetChunk(self.version, self.peer_id, *chunk_id))
-
     def delete(self, file_id: FileId) -> None:
         """Every chunk of the file is to go."""
         self._send(Delete(self.version, self.peer_id, file_id))
+
+    def getchunk(self, chunk_id: ChunkId) -> GetChunk:
+        """This peer wants the chunk."""
+        return GetChunk(self.version, self.peer_id, *chunk_id)
 
     def putchunk(self, chunk_id: ChunkId, degree: int, body: bytes) -> PutChunk:
         """A chunk that *degree* peers are to hold."""
@@ -39,3 +39,7 @@ class Speaker:
     def chunk(self, chunk_id: ChunkId, body: bytes) -> Chunk:
         """A chunk that somebody asked for."""
         return Chunk(self.version, self.peer_id, *chunk_id, body)
+
+    def say(self, message: Message) -> None:
+        """Send what was made here."""
+        self._send(message)

@@ -13,31 +13,47 @@ from protocol.window import Window
 
 
 class Turnstile:
-    """A window with a queue before it: whoever finds it full waits, first come, first served.
+    """Windows with one queue before them: whoever finds one full waits, first come, first served.
 
-    Runs at the same time each queue for one place at a time, and so share the window fairly.
+    Runs at the same time each queue for one place at a time, and so share the windows fairly.
     """
 
-    def __init__(self, window: Window) -> None:
-        self._window = window
-        self._waiting: OrderedDict[Deferred[None], None] = OrderedDict()
+    def __init__(self, *windows: Window) -> None:
+        self._windows = windows
+        self._waiting: OrderedDict[Deferred[None], int] = OrderedDict()
 
-    def enter(self) -> Deferred[None]:
-        """Fires when a place is the caller's; cancel it to give up one's turn."""
-        if self._window.has_room and not self._waiting:
-            self._window.add()
+    def enter(self, size: int = 1) -> Deferred[None]:
+        """Fires when a place of *size* in every window is the caller's; cancel it to give up one's turn."""
+        if self._has_room and not self._waiting:
+            self._take(size)
             return succeed(None)
-        turn: Deferred[None] = Deferred(lambda cancelled: self._waiting.pop(cancelled, None))
-        self._waiting[turn] = None
+        turn: Deferred[None] = Deferred(self._give_up)
+        self._waiting[turn] = size
         return turn
 
-    def leave(self) -> None:
-        """Give a place back: the one that has waited longest gets it."""
-        self._window.free()
-        while self._waiting and self._window.has_room:
-            turn, _ = self._waiting.popitem(last=False)
-            self._window.add()
+    def leave(self, size: int = 1) -> None:
+        """Give a place in every window back."""
+        for window in self._windows:
+            window.free(size)
+        self.admit()
+
+    def admit(self) -> None:
+        """Let in those who have waited longest, as far as there is room: a window was freed, or is larger now."""
+        while self._waiting and self._has_room:
+            turn, size = self._waiting.popitem(last=False)
+            self._take(size)
             turn.callback(None)
+
+    def _give_up(self, turn: Deferred[None]) -> None:
+        self._waiting.pop(turn, None)
+
+    @property
+    def _has_room(self) -> bool:
+        return all(window.has_room for window in self._windows)
+
+    def _take(self, size: int) -> None:
+        for window in self._windows:
+            window.add(size)
 
 
 def uninterrupted(task: Coroutine[Deferred[Any], Any, None]) -> Deferred[None]:

@@ -20,21 +20,42 @@ MAX_QUOTED_BYTES = 40
 
 # --- Chunks under way ----------------------------------------------------------------------------------
 
-# Chunks that an initiator has in flight at once. With the mean wait of 267 ms for the second of two STOREDs
-# that gives 61 MB/s; what is in flight must fit the receive buffers of the others (1,032 chunks at 32 MB).
-BACKUP_WINDOW = 256
+# Bytes of PUTCHUNKs in flight at once, the most to which flow control opens the window: 983 MB/s at the mean wait of
+# 267 ms for the second of two STOREDs. Each chunk in flight costs some KB of memory; their bodies are not held.
+MAX_BACKUP_WINDOW_BYTES = 262_144_000
 
-# Chunks that an initiator asks for at once. With the mean wait of 133 ms for the first of two holders that
-# gives 61 MB/s; each asks a holder to read and send, and the answers have to fit our own receive buffer.
-RESTORE_WINDOW = 128
+# Bytes of bodies read and waiting to be sent for the first time. Stops a pace slower than the disk from holding the
+# whole window in memory.
+MAX_UNSENT_BYTES = 4_096_000
 
-# Bodies' bytes a second that a peer multicasts: half of what a Gigabit LAN carries. Stops one initiator from
-# overrunning the others, whose lost datagrams cost a second each.
-PACE_BYTES_PER_SECOND = 60_000_000.0
+# Bytes of chunks whose backup is not over. Those whose degree can't be met go on for 31 s without a place in the
+# window; stops a large file of them from filling memory with some KB for each chunk.
+MAX_BACKUP_BYTES_UNDER_WAY = 2_048_000_000
 
-# Bodies' bytes that may leave back to back after a pause: two chunks, since the usual receive buffer of
-# 212,992 bytes holds three.
-PACE_BURST_BYTES = 128_000.0
+# Bytes of chunks asked for and not yet written, the most to which flow control opens the window: 720 MB/s at the mean
+# wait of 133 ms for the first of two holders. Their bodies may all be in memory, when the network is faster than the
+# disk.
+MAX_RESTORE_WINDOW_BYTES = 96_000_000
+
+# Bytes of chunks asked for whose restore is not over. Those that don't come are asked for again for 31 s without a
+# place in the window, and may all come at once in the end.
+MAX_RESTORE_BYTES_UNDER_WAY = 192_000_000
+
+# Bodies' bytes a second in CHUNKs that a holder answers with. Flow control is the asker's; stops one who asks for
+# everything at once, as there are, from overrunning himself and everybody else with it.
+CHUNK_BYTES_PER_SECOND = 500_000_000.0
+
+# Bytes that any datagram with a body counts for in windows and paces: what a holder spends on an empty chunk is a
+# quarter of what it spends on a full one. Stops thousands of small files from overrunning it.
+LEAST_COST_BYTES = 16_000
+
+# Bodies' bytes that may always leave back to back: two chunks, since the usual receive buffer of 212,992 bytes
+# holds three.
+LEAST_BURST_BYTES = 128_000.0
+
+# Seconds of its pace that may leave back to back. At paces that need larger buffers anyway; stops a timer that is
+# late by some milliseconds from slowing the sending down.
+BURST_SECONDS = 0.005
 
 # Bytes of bodies received and not yet durable. A PUTCHUNK beyond it counts as not heard and comes again;
 # stops a flood of PUTCHUNKs, or a disk that is slower than the network, from filling memory.

@@ -1,47 +1,42 @@
-"""How many chunks may be in flight at once."""
+"""How much may be in flight at once."""
 
 from __future__ import annotations
 
 
 class Window:
-    """Counts what is in flight against a limit.
+    """Counts what is in flight against a limit: things, or their bytes.
 
-    Calling contract: ``add`` only while ``has_room``; ``free`` exactly once for each ``add``. A breach of it
-    raises RuntimeError, since a window that miscounts stalls or bursts much later and far away.
+    Calling contract: ``add`` only while ``has_room``; ``free`` exactly once for each ``add``, with the same size. A
+    breach of it raises RuntimeError, since a window that miscounts stalls or bursts much later and far away.
     """
 
-    __slots__ = ("_in_flight", "_limit")
+    __slots__ = ("_in_flight", "limit")
 
-    def __init__(self, limit: int) -> None:
-        """``limit`` is how many may be in flight, at least 1; it stays as it is."""
-        if limit < 1:
+    def __init__(self, limit: float) -> None:
+        """``limit`` is how much may be in flight, above 0. It may be changed at any time."""
+        if limit <= 0:
             raise ValueError(f"a window of {limit} lets nothing through")
-        self._limit = limit
+        self.limit = limit
         self._in_flight = 0
 
     @property
-    def limit(self) -> int:
-        """How many may be in flight."""
-        return self._limit
-
-    @property
     def in_flight(self) -> int:
-        """How many are in flight; 0 to the limit."""
+        """How much is in flight; what had room for its first byte may be over the limit with its last."""
         return self._in_flight
 
     @property
     def has_room(self) -> bool:
         """Whether one more may start."""
-        return self._in_flight < self._limit
+        return self._in_flight < self.limit
 
-    def add(self) -> None:
+    def add(self, size: int = 1) -> None:
         """Take a place for one that starts."""
         if not self.has_room:
             raise RuntimeError(f"the window is full with {self._in_flight} in flight")
-        self._in_flight += 1
+        self._in_flight += size
 
-    def free(self) -> None:
+    def free(self, size: int = 1) -> None:
         """Give back the place of one that no longer occupies it."""
-        if self._in_flight == 0:
+        if self._in_flight < size:
             raise RuntimeError("more places were given back than taken")
-        self._in_flight -= 1
+        self._in_flight -= size

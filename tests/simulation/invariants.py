@@ -110,8 +110,8 @@ class Inspection:
         peer = computer.process.peer
         left = {
             "chunk backups": len(peer._backups._runs),
-            "places in the window": peer._backups._room._window.in_flight,
-            "datagrams to be sent": len(peer._outbox._queue),
+            "bytes in flight": peer._backup_traffic.in_flight.in_flight,
+            "datagrams to be sent": len(peer._backup_traffic.outbox._queue),
             "answers to PUTCHUNK": len(peer._answers._due),
             "chunks being stored": len(peer._putchunk_responder._being_stored),
             "bytes being stored": peer._putchunk_responder._bytes_being_stored,
