@@ -58,7 +58,7 @@ class Traffic:
 class Place:
     """The place of one chunk among those in flight, from its turn to its end."""
 
-    __slots__ = ("_has_ended", "_is_in_flight", "_is_unsent", "_sent_at", "_traffic", "cost")
+    __slots__ = ("_has_ended", "_is_in_flight", "_is_taken", "_is_unsent", "_sent_at", "_traffic", "cost")
 
     def __init__(self, traffic: Traffic, cost: int) -> None:
         self.cost = cost
@@ -67,35 +67,35 @@ class Place:
         self._sent_at: float | None = None
         self._is_unsent = True
         self._is_in_flight = True
+        self._is_taken = False
         self._has_ended = False
 
     def sent(self) -> None:
         """The chunk was sent (or asked for)."""
+        now = self._traffic.clock.seconds()
+        self._traffic.flow.note_sent(now, self.cost, is_first=self._is_unsent)
+        self._sent_at = now if self._is_unsent else None
         if self._is_unsent:
             self._is_unsent = False
             self._traffic.unsent.free(self.cost)
-            self._sent_at = self._traffic.clock.seconds()
-            self._traffic.flow.note_sent(self._sent_at, self.cost)
-            self._traffic.follow_flow()
-        else:
-            # Which of the sendings an answer is for can't be told.
-            self._sent_at = None
+        self._traffic.follow_flow()
 
     def answered(self, peer_id: PeerId) -> None:
         """A peer answered, and its answer was still needed."""
-        if self._sent_at is not None and self._is_in_flight:
-            self._traffic.flow.note_answer(self._traffic.clock.seconds(), peer_id, self._sent_at)
+        self._traffic.flow.note_answer(self._traffic.clock.seconds(), peer_id, self._sent_at)
 
     def taken(self) -> None:
         """All the answers that can be had have come: the place is given back."""
-        if self._sent_at is not None and self._is_in_flight:
+        if not self._is_taken:
+            self._is_taken = True
             self._traffic.flow.note_taken(self._traffic.clock.seconds(), self.cost, self._sent_at)
         self.leave()
 
     def missing(self) -> None:
-        """Answers are missing after the first wait: the place is given back."""
-        if self._sent_at is not None and self._is_in_flight:
+        """Answers are missing after a wait: the place is given back."""
+        if self._sent_at is not None:
             self._traffic.flow.note_missing(self._traffic.clock.seconds(), self._sent_at)
+            self._sent_at = None
         self.leave()
 
     def leave(self) -> None:

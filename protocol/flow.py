@@ -91,9 +91,10 @@ TRICKLE_SECONDS: Final = 30.0
 class FlowControl:
     """The window and the pace of one direction of one peer: of its backups, or of its restores.
 
-    Calling contract: ``note_sent`` for whatever was sent for the first time, ``note_answer`` for every answer that it
-    still needed, and then either ``note_taken`` once it has all that can be had, or ``note_missing`` when its first
-    wait ends without. What is sent again isn't noted. Times are seconds of a clock that never goes back.
+    Calling contract: ``note_sent`` for whatever was sent, ``note_answer`` for every answer that it still needed,
+    and ``note_taken`` once it has all that can be had, or ``note_missing`` if its first wait ends without. Of what
+    was sent more than once nobody knows which sending an answer is for: its *sent_at* is None. Times are seconds
+    of a clock that never goes back.
     """
 
     def __init__(self, *, most_window: float) -> None:
@@ -102,8 +103,9 @@ class FlowControl:
         self._losses = Losses()
         self._queues = Queues()
         self._round_began: float | None = None
-        self._taken_bytes = 0.0
-        self._taken = 0
+        self._sent_bytes = 0
+        self._taken_bytes = 0
+        self._waits = 0
         self._waited = 0.0
         self._ambient_loss = 0.0
         self._answered_at: float | None = None
@@ -131,25 +133,29 @@ class FlowControl:
         headroom = HEADROOM if self._growth >= CAREFUL else 1.0
         return headroom * self._window / self._wait
 
-    def note_sent(self, now: float, size: int) -> None:
-        """A chunk of *size* bytes was sent for the first time."""
+    def note_sent(self, now: float, size: int, *, is_first: bool) -> None:
+        """A chunk of *size* bytes was sent, for the first time or again."""
         self._turn(now)
-        self._losses.note_sent(now, size)
+        self._sent_bytes += size
+        if is_first:
+            self._losses.note_sent(now, size)
 
-    def note_answer(self, now: float, peer_id: PeerId, sent_at: float) -> None:
+    def note_answer(self, now: float, peer_id: PeerId, sent_at: float | None) -> None:
         """A peer answered what was sent at *sent_at*, and its answer was still needed."""
-        self._queues.note_answer(now, peer_id, now - sent_at)
-
-    def note_taken(self, now: float, size: int, sent_at: float) -> None:
-        """A chunk of *size* bytes, sent at *sent_at*, has all the answers that it needs."""
         self._answered_at = now
-        self._taken += 1
+        if sent_at is not None:
+            self._queues.note_answer(now, peer_id, now - sent_at)
+
+    def note_taken(self, now: float, size: int, sent_at: float | None) -> None:
+        """A chunk of *size* bytes, sent at *sent_at*, has all the answers that it needs."""
         self._taken_bytes += size
-        self._waited += now - sent_at
+        if sent_at is not None:
+            self._waits += 1
+            self._waited += now - sent_at
         self._turn(now)
 
     def note_missing(self, now: float, sent_at: float) -> None:
-        """What was sent at *sent_at* was not answered well enough in its first wait."""
+        """What was sent at *sent_at*, for the first time, was not answered well enough in its first wait."""
         self._losses.note_missing(sent_at)
         self._turn(now)
 
@@ -160,7 +166,8 @@ class FlowControl:
         if elapsed >= ROUND:
             self._decide(now, elapsed)
             self._round_began = now
-            self._taken, self._taken_bytes, self._waited = 0, 0.0, 0.0
+            self._sent_bytes = self._taken_bytes = self._waits = 0
+            self._waited = 0.0
 
     def _decide(self, now: float, elapsed: float) -> None:
         self._queues.end_round(now)
@@ -168,22 +175,22 @@ class FlowControl:
         if self._trickle_until is not None:
             self._end_trickle(now)
             return
-        if self._taken:
-            mean_wait = max(LEAST_WAIT, self._waited / self._taken)
+        if self._waits:
+            mean_wait = max(LEAST_WAIT, self._waited / self._waits)
             self._wait += WAIT_GAIN * (mean_wait - self._wait)
-        self._follow_queue(now)
+        self._follow_queue(elapsed)
         if settled is not None:
             self._follow_loss(now, settled, taken_rate=self._taken_bytes / elapsed)
         self._window = min(max(self._window, LEAST_WINDOW), self._most_window)
 
-    def _follow_queue(self, now: float) -> None:
+    def _follow_queue(self, elapsed: float) -> None:
         carried = self._window / self._wait
         target = min(MOST_TARGET_QUEUE, TARGET_QUEUE * (1e6 / carried) ** 0.5)
         pull = max(-1.0, 1.0 - self._queues.seconds / target)
         if pull < 0.5 and self._growth > CAREFUL:
             self._growth = CAREFUL
             self._window *= FIRST_QUEUE_CUT
-        is_busy = self._losses.sent_in_round_before(now) >= BUSY * carried * ROUND
+        is_busy = self._sent_bytes >= BUSY * carried * elapsed
         if is_busy or pull < 0:
             self._window += self._growth * pull * min(self._taken_bytes, MOST_GROWTH * self._window)
 
@@ -213,11 +220,11 @@ class FlowControl:
         self._judged_from = now
 
     def _end_trickle(self, now: float) -> None:
-        assert self._trickle_until is not None
-        if self._taken:
+        assert self._trickle_until is not None and self._answered_at is not None
+        if self._answered_at > self._trickle_until - TRICKLE_SECONDS:
             self._trickle_until = None
         elif now >= self._trickle_until:
             self._trickle_until = None
             self._answered_at = None
             self._start()
-            self._judged_from = now
+        self._judged_from = now

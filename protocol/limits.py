@@ -70,7 +70,7 @@ MAX_ANSWERS_DUE = 4_096
 MAX_BODIES_OVERHEARD = 8
 
 # CHUNKs for one chunk asked for that wait to be compared and written. As many as holders may answer at once;
-# stops a flood of false CHUNKs for one chunk from filling memory (0.5 MB, 66 MB for all of RESTORE_WINDOW).
+# stops a flood of false CHUNKs for one chunk from filling memory (0.5 MB for each chunk that is asked for).
 MAX_BODIES_OFFERED = 8
 
 # Chunk backups that REMOVEDs have set off and that wait or run, and chunks remembered as looked at again.

@@ -75,11 +75,6 @@ class Losses:
         if sending is not None:
             sending.missing += 1
 
-    def sent_in_round_before(self, now: float) -> float:
-        """Bytes sent in the last whole round."""
-        sending = self._rounds.get(int(now / ROUND) - 1)
-        return 0.0 if sending is None else sending.size
-
     def settled(self, now: float, *, since: float) -> Settled | None:
         """What is to be judged of what was sent from *since* on; None while that is too little."""
         for number, sending in list(self._rounds.items()):

@@ -9,29 +9,34 @@ from protocol.values import PeerId
 class Scarcity:
     """Learns from the waits that end which peers are all that answer.
 
-    When the same k peers, fewer than the degree, were the only ones in each of the last SCARCE_RUN waits
-    that ended unmet, waiting for another is in vain: there is none. A chunk that all k have answered then
-    needs its place in the window no more. Nobody at all (k = 0) proves nothing: total loss looks the same,
-    and calls for holding back.
+    When the same k peers, fewer than the degree, were the only ones in each of SCARCE_RUN waits in a row that
+    ended unmet, waiting for another is in vain: there is none. A chunk that all k have answered then needs its
+    place in the window no more. Nobody at all (k = 0) proves nothing: total loss looks the same, and calls for
+    holding back. A wait that others ended otherwise takes nothing back, since answers are lost among scarce
+    copies too.
     """
 
-    __slots__ = ("_answering", "_run")
+    __slots__ = ("_answering", "_candidates", "_run")
 
     def __init__(self) -> None:
         self._answering: frozenset[PeerId] = frozenset()
+        self._candidates: frozenset[PeerId] = frozenset()
         self._run = 0
 
     def note_expired(self, holders: frozenset[PeerId]) -> None:
         """A wait ended with the degree unmet; ``holders`` are all that have answered for that chunk."""
-        if holders != self._answering:
-            self._answering = holders
+        if holders != self._candidates:
+            self._candidates = holders
             self._run = 0
         self._run += 1
+        if self._run >= SCARCE_RUN:
+            self._answering = holders
 
     def note_met(self) -> None:
         """A chunk met its degree: there are enough peers, and scarcity is to be found anew."""
         self._run = 0
+        self._answering = frozenset()
 
     def answered_as_expected(self, holders: frozenset[PeerId]) -> bool:
         """Whether copies are scarce and ``holders`` has all peers in it that still answer."""
-        return self._run >= SCARCE_RUN and bool(self._answering) and self._answering <= holders
+        return bool(self._answering) and self._answering <= holders

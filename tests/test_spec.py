@@ -12,7 +12,7 @@ from peer import tap
 from peer.config import DEFAULT_GROUPS
 from peer.control import commands, connection, interfaces, progress, server
 from peer.errors import ErrorCode
-from protocol import limits, timing
+from protocol import flow, limits, losses, queues, timing
 from protocol.errors import DropReason
 from storage import capacity
 from tests.protocol.vectors import read_vectors
@@ -245,6 +245,12 @@ class TestTables:
         """SPEC.md 11.4."""
         found = stated("11.4")
         assert found == as_stated(constants(commands, connection, interfaces, progress, server), found)
+
+    def test_the_constants_of_flow_control_are_those_of_the_code(self) -> None:
+        """SPEC.md 11.7."""
+        of_others = constants(limits, timing).keys() | {"CHUNK_SIZE"}
+        declared = constants(flow, losses, queues)
+        assert stated("11.7") == as_stated(declared, declared.keys() - of_others)
 
     def test_what_a_chunk_is_charged_is_that_of_the_code(self) -> None:
         """SPEC.md 11.5."""

@@ -11,13 +11,16 @@ from twisted.internet.defer import Deferred
 from peer.config import DEFAULT_GROUPS
 from peer.control.interfaces import RestoreReport
 from peer.errors import ErrorCode, OperationError
-from protocol.limits import MAX_BODIES_OFFERED, RESTORE_WINDOW
+from protocol.flow import FIRST_WINDOW
+from protocol.limits import MAX_BODIES_OFFERED
 from protocol.messages import GetChunk, PutChunk
 from protocol.values import CHUNK_SIZE, VERSION_1_0, ChunkId, PeerId
 from tests.support.group import Group
 from tests.support.stranger import Stranger
 
 PATH = "/home/photo"
+FIRST_CHUNKS = int(FIRST_WINDOW / CHUNK_SIZE)
+"""What is asked for at once before anything is known of the group."""
 BODY = b"the only chunk of a small file"
 ATTEMPTS = [0.0, 1.0, 3.0, 7.0, 15.0]
 """When the five GETCHUNKs leave, from the first one on (SPEC.md 4.3)."""
@@ -214,15 +217,15 @@ class TestWindow:
     def test_the_chunks_asked_for_at_once_are_bounded(self) -> None:
         """SPEC.md 4.6: each that comes lets another be asked for."""
         with Group(1) as group:
-            holder, chunks = given_away(group, bytes((RESTORE_WINDOW + 100) * CHUNK_SIZE))
+            holder, chunks = given_away(group, bytes((FIRST_CHUNKS + 100) * CHUNK_SIZE))
             running = begin(group)
             group.pass_time(0.9)
             asked = {message.chunk_id for message in holder.heard(GetChunk)}
-            assert len(asked) == RESTORE_WINDOW
+            assert len(asked) == FIRST_CHUNKS
             for chunk in sorted(asked)[:10]:
                 holder.chunk(chunk, bytes(CHUNK_SIZE))
             group.pass_time(TOLERANCE)
-            assert len({message.chunk_id for message in holder.heard(GetChunk)}) == RESTORE_WINDOW + 10
+            assert len({message.chunk_id for message in holder.heard(GetChunk)}) == FIRST_CHUNKS + 10
             while not running.called:
                 for chunk in {message.chunk_id for message in holder.heard(GetChunk)}:
                     holder.chunk(chunk, bytes(CHUNK_SIZE))

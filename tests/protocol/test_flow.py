@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from protocol.limits import SCARCE_RUN
-from protocol.pacing import Pacer
+from protocol.pacing import Pacer, burst_at, sending_cost
 from protocol.scarcity import Scarcity
 from protocol.values import PeerId
 from protocol.window import Window
@@ -24,7 +24,28 @@ class TestWindow:
             step()
             seen.append((window.in_flight, window.has_room))
         assert seen == [(1, True), (2, False), (1, True), (0, True)]
-        assert window.limit == 2
+
+    def test_what_has_a_size_takes_as_much_of_it(self) -> None:
+        """SPEC.md 3.11: the bytes in flight; what has room for its first byte goes in whole."""
+        window = Window(100.0)
+        window.add(99)
+        assert window.has_room
+        window.add(64)
+        assert (window.in_flight, window.has_room) == (163, False)
+        window.free(64)
+        assert window.has_room
+
+    def test_a_limit_that_falls_lets_nothing_more_in_until_enough_has_left(self) -> None:
+        """SPEC.md 3.14."""
+        window = Window(3)
+        for _ in range(3):
+            window.add()
+        window.limit = 1
+        rooms = []
+        for _ in range(3):
+            window.free()
+            rooms.append(window.has_room)
+        assert rooms == [False, False, True]
 
     def test_a_breach_of_its_contract_is_told_at_once(self) -> None:
         window = Window(1)
@@ -58,6 +79,18 @@ class TestPacer:
         assert pacer.delay(0.0, 100) == pytest.approx(0.1)
         assert pacer.delay(0.1, 100) == pytest.approx(0.1)
         assert pacer.delay(0.4, 0) == 0.0
+
+    def test_a_pace_that_changes_holds_from_then_on(self) -> None:
+        """SPEC.md 3.14."""
+        pacer = Pacer(1_000.0, 0.0)
+        assert pacer.delay(0.0, 100) == pytest.approx(0.1)
+        pacer.set_pace(100.0, 0.0)
+        assert pacer.delay(0.0, 100) == pytest.approx(1.1)
+
+    def test_small_datagrams_and_slow_paces_have_their_least(self) -> None:
+        """SPEC.md 3.14, 11.2."""
+        assert [sending_cost(size) for size in (0, 16_000, 16_001)] == [16_000, 16_000, 16_001]
+        assert [burst_at(rate) for rate in (1e6, 100e6)] == [128_000.0, 500_000.0]
 
     @given(st.lists(st.tuples(st.floats(0, 1), st.integers(0, 64_000)), min_size=1))
     def test_never_more_than_the_burst_and_the_rate_leave(self, sendings: list[tuple[float, int]]) -> None:
@@ -108,6 +141,21 @@ class TestScarcity:
         assert not scarcity.answered_as_expected(frozenset({B}))
         self.expire(scarcity, B, times=7)
         assert scarcity.answered_as_expected(frozenset({B}))
+
+    def test_losses_among_scarce_copies_do_not_hide_that_they_are_scarce(self) -> None:
+        """SPEC.md 3.12: single waits show fewer peers; the chunk that one of them answered keeps its place."""
+        scarcity = Scarcity()
+        self.expire(scarcity, A, B)
+        self.expire(scarcity, A, times=7)
+        assert scarcity.answered_as_expected(frozenset({A, B}))
+        assert not scarcity.answered_as_expected(frozenset({A}))
+
+    def test_peers_that_have_gone_are_waited_for_no_more(self) -> None:
+        """SPEC.md 3.12: until 8 others in a row show other peers."""
+        scarcity = Scarcity()
+        self.expire(scarcity, A, B)
+        self.expire(scarcity, A)
+        assert scarcity.answered_as_expected(frozenset({A}))
 
     def test_random_losses_are_not_scarcity(self) -> None:
         """SPEC.md 3.12: lost answers leave another set each time."""
