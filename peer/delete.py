@@ -48,6 +48,7 @@ class DeadFiles:
         self._on_buried = tuple(on_buried)
         self._last_sent: dict[FileId, float] = {}
         self._announcements: set[Deferred[None]] = set()
+        self._is_stopped = False
 
     async def start(self) -> None:
         """Recall the dead files, and announce those that a stop kept from being announced."""
@@ -59,6 +60,7 @@ class DeadFiles:
 
     def stop(self) -> None:
         """Announce nothing more; what is not announced yet will be after the next start."""
+        self._is_stopped = True
         for announcement in tuple(self._announcements):
             announcement.cancel()
 
@@ -82,7 +84,7 @@ class DeadFiles:
             self._send_delete(file_id, now)
 
     def _announce(self, file_ids: list[FileId]) -> None:
-        if not file_ids:
+        if not file_ids or self._is_stopped:
             return
         announcement = Deferred.fromCoroutine(self._send_repeatedly(file_ids))
         self._announcements.add(announcement)
