@@ -153,6 +153,7 @@ class Operations:
         path = _checked_path(path)
         began = self._clock.seconds()
         await self._until_deleted(path)
+        self._check_running()
         restore = FileRestore(
             path,
             home=self._home,
@@ -171,8 +172,26 @@ class Operations:
 
     async def delete(self, path: str) -> DeleteReport:
         """Have every peer give up every version; see IOperations."""
-        path = _checked_path(path)
+        return await self._outcome(Deferred.fromCoroutine(self._delete(_checked_path(path))))
+
+    async def reclaim(self, kbytes: int, progress: ProgressListener) -> ReclaimReport:
+        """Lend at most *kbytes* from now on; see IOperations."""
+        if kbytes < 0:
+            raise OperationError(ErrorCode.USAGE, f"A capacity is a number of KByte from 0 up, not {kbytes}.")
+        self._check_running()
+        return await self._outcome(Deferred.fromCoroutine(self._reclaim(kbytes * KBYTE, progress)))
+
+    async def state_summary(self) -> StateSummary:
+        """What the peer is and has, in numbers."""
+        return await self._outcome(Deferred.fromCoroutine(self._state.summary()))
+
+    async def state_page(self, cursor: str) -> StatePage:
+        """The part of the state that *cursor* stands for."""
+        return await self._outcome(Deferred.fromCoroutine(self._state.page(cursor)))
+
+    async def _delete(self, path: str) -> DeleteReport:
         await self._until_deleted(path)
+        self._check_running()
         self._deletions[path] = []
         try:
             await self._interrupt(path)
@@ -188,20 +207,6 @@ class Operations:
             for waiting in self._deletions.pop(path):
                 waiting.callback(None)
         return DeleteReport(file_id=versions[0].file_id.hex())
-
-    async def reclaim(self, kbytes: int, progress: ProgressListener) -> ReclaimReport:
-        """Lend at most *kbytes* from now on; see IOperations."""
-        if kbytes < 0:
-            raise OperationError(ErrorCode.USAGE, f"A capacity is a number of KByte from 0 up, not {kbytes}.")
-        return await self._outcome(Deferred.fromCoroutine(self._reclaim(kbytes * KBYTE, progress)))
-
-    async def state_summary(self) -> StateSummary:
-        """What the peer is and has, in numbers."""
-        return await self._state.summary()
-
-    async def state_page(self, cursor: str) -> StatePage:
-        """The part of the state that *cursor* stands for."""
-        return await self._state.page(cursor)
 
     async def _reclaim(self, capacity_bytes: int, progress: ProgressListener) -> ReclaimReport:
         await self._state.check_capacity(capacity_bytes)
@@ -219,6 +224,7 @@ class Operations:
 
     async def _joined(self, path: str, degree: int, progress: ProgressListener) -> BackupOutcome:
         """The outcome of the run for *path*: the one under way, or one begun now."""
+        self._check_running()
         under_way = self._backups_under_way.get(path)
         if under_way is None:
             under_way = self._backups_under_way[path] = _BackupUnderWay()
@@ -253,17 +259,20 @@ class Operations:
         try:
             return await running
         except (CancelledError, Stopped):
-            if self._is_stopping:
-                raise OperationError(
-                    ErrorCode.STOPPING,
-                    "The peer was stopped: start it again; an unfinished backup resumes by itself.",
-                ) from None
+            self._check_running()
             raise OperationError(
                 ErrorCode.CANCELLED,
                 "A DELETE of the same path came meanwhile: back it up again if it is to be kept.",
             ) from None
         except StorageError as error:
             raise as_operation_error(error) from error
+
+    def _check_running(self) -> None:
+        if self._is_stopping:
+            raise OperationError(
+                ErrorCode.STOPPING,
+                "The peer was stopped: start it again; an unfinished backup resumes by itself.",
+            )
 
     async def _interrupt(self, path: str) -> None:
         """End what is under way for *path*, and wait until it has ended."""
