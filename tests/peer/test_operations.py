@@ -37,7 +37,7 @@ def code_of(group: Group, running: Deferred[Any]) -> ErrorCode:
 
 
 def _code(failure: Failure) -> object:
-    failure.trap(OperationError)
+    assert isinstance(failure.value, OperationError)
     return failure.value.code
 
 
