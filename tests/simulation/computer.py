@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
 from enum import Enum
 from random import Random
 from typing import TYPE_CHECKING
@@ -82,7 +83,7 @@ class Computer(StorageWatcher):
     slowness: float = USUAL_SLOWNESS
     starts: int = 0
     lent_bytes: int = 0
-    """The capacity that its user has set last."""
+    """The most that its user may have set as its capacity."""
     files: dict[str, dict[int, bytes]] = field(factory=dict)
     """What each path of the user's has held, by the time of change that the disk gave it."""
 
@@ -130,7 +131,8 @@ class Computer(StorageWatcher):
             if not world.disk_faults:
                 world.break_promise(7, f"{self.name} can't start: {error}")
             return
-        self._compare_with_promises(storage)
+        with self.unhindered():
+            self._compare_with_promises(storage)
         clock = ProcessClock(world.clock)
         executor = SimExecutor(clock=clock, random=self._random("executor"), max_delay=self.slowness)
         network = HeardNetwork(
@@ -140,9 +142,7 @@ class Computer(StorageWatcher):
             self._hear,
         )
         watched = evolve(
-            storage,
-            store=watched_store(storage.store, self),
-            catalog=watched_catalog(storage.catalog, self),
+            storage, store=watched_store(storage.store, self), catalog=watched_catalog(storage.catalog, self)
         )
         doors = Doors(
             clock=clock,
@@ -193,9 +193,27 @@ class Computer(StorageWatcher):
         world.facts.departed.add(self.peer_id)
 
     def write(self, path: str, content: bytes) -> None:
-        """Have the user write a file."""
-        self.disk.write_file(path, content)
-        self.files.setdefault(path, {})[self.disk.stat(path).mtime_ns] = content
+        """Have the user write a file; OSError, and part of it, if the disk doesn't take it."""
+        try:
+            self.disk.write_file(path, content)
+        finally:
+            if self.disk.exists(path):
+                self.files.setdefault(path, {})[self.disk.stat(path).mtime_ns] = self.read_file(path)
+
+    def read_file(self, path: str) -> bytes:
+        """What a file holds, whatever is wrong with the disk just now."""
+        with self.unhindered():
+            return self.disk.read_file(path)
+
+    @contextmanager
+    def unhindered(self) -> Iterator[None]:
+        """Let whoever looks at the disk from outside pass by what was made to go wrong with it."""
+        interceptors = list(self.disk._interceptors)
+        self.disk._interceptors.clear()
+        try:
+            yield
+        finally:
+            self.disk._interceptors.extend(interceptors)
 
     def set_slowness(self, max_delay: float) -> None:
         """Have the disk take up to *max_delay* seconds a call."""
@@ -238,14 +256,17 @@ class Computer(StorageWatcher):
             world.facts.stored_at[self.peer_id, chunk.chunk_id] = world.clock.seconds()
             copies.damaged.discard(chunk.chunk_id)
             if not world.facts.is_right(chunk.chunk_id, chunk.body):
+                # A stranger's: it counts as a copy, and is none.
                 copies.damaged.add(chunk.chunk_id)
+                world.facts.lose(world.clock.seconds(), self.peer_id, chunk.chunk_id, DAMAGED)
 
     def put_ended(self, used_before: int) -> None:
         assert self.process is not None
         usage = self.process.storage.store.usage()
-        if usage.used_bytes > max(usage.capacity_bytes, used_before):
+        capacity_bytes = min(usage.capacity_bytes, self.lent_bytes)
+        if usage.used_bytes > max(capacity_bytes, used_before):
             self.world.break_promise(
-                6, f"{self.name} uses {usage.used_bytes} bytes of a capacity of {usage.capacity_bytes}"
+                6, f"{self.name} uses {usage.used_bytes} bytes of a capacity of {capacity_bytes}"
             )
 
     def drop_begins(self, chunk_id: ChunkId) -> None:
@@ -313,6 +334,11 @@ class Computer(StorageWatcher):
     def _compare_with_promises(self, storage: OpenStorage) -> None:
         """After a start: all that was acknowledged is there, but for what was being dropped."""
         copies, world = self.copies, self.world
+        capacity_bytes = storage.store.usage().capacity_bytes
+        if capacity_bytes > self.lent_bytes:
+            world.break_promise(
+                6, f"{self.name} lends {capacity_bytes} bytes again, {self.lent_bytes} were set"
+            )
         present = {held.chunk_id for held in storage.store.page(None, 1_000_000)}
         for chunk_id in sorted(copies.acknowledged - present):
             is_in_doubt = chunk_id in copies.in_doubt or chunk_id.file_id in copies.files_in_doubt
@@ -326,10 +352,11 @@ class Computer(StorageWatcher):
         copies.files_in_doubt.clear()
         for chunk_id in sorted(present):
             [outcome] = storage.store.get([chunk_id])
-            is_right = outcome.body is not None and world.facts.is_right(chunk_id, outcome.body)
-            if not is_right and chunk_id not in copies.damaged:
-                if chunk_id in copies.acknowledged:
-                    world.break_promise(2, f"{self.name} has said STORED for {chunk_id}, and it is spoilt")
+            if outcome.body is None and chunk_id not in copies.damaged:
+                world.break_promise(
+                    2, f"{self.name} has {chunk_id} in its index, and its bytes are not there"
+                )
+            elif outcome.body is None or not world.facts.is_right(chunk_id, outcome.body):
                 copies.damaged.add(chunk_id)
             copies.held.add(chunk_id)
 

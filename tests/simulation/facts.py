@@ -38,6 +38,8 @@ class Version:
     buried_at: float | None = None
     reported_at: float | None = None
     """When a BACKUP was reported as done at ``desired``; None: never."""
+    really_held: int = 0
+    """How often its worst chunk was held by peers of ours when that was reported."""
 
     @property
     def chunks(self) -> int:
@@ -97,8 +99,6 @@ class Facts:
     """All that is known of a run."""
 
     copies: dict[int, Copies] = field(factory=dict)
-    strangers: dict[int, set[ChunkId]] = field(factory=dict)
-    """The good copies that programs of others have, by sender id."""
     versions: dict[FileId, Version] = field(factory=dict)
     losses: list[Loss] = field(factory=list)
     removed_heard: dict[ChunkId, list[Heard]] = field(factory=dict)

@@ -11,7 +11,7 @@ from typing import Protocol, runtime_checkable
 
 from attrs import frozen
 
-from tests.simulation.computer import DISK_BYTES, STORE, USUAL_SLOWNESS, Computer, Power
+from tests.simulation.computer import DISK_BYTES, STORE, USUAL_SLOWNESS, Power
 from tests.simulation.transcript import message_of
 from tests.simulation.world import World
 from tests.support.lan import Link

@@ -129,7 +129,7 @@ class Inspection:
     def _inspect_degree(self, version: Version, chunk_id: ChunkId) -> None:
         """Invariant 4."""
         holders = set(self._facts.holders(chunk_id)) & {c.peer_id for c in self._world.running()}
-        if len(holders) >= version.desired:
+        if len(holders | self._world.stranger_holders(chunk_id)) >= version.desired:
             return
         said = f"{chunk_id} of peer {version.home} is held by {sorted(holders)}, degree {version.desired}"
         if self._world.places_for(chunk_id) < version.desired:

@@ -14,6 +14,7 @@ from attrs import evolve, frozen
 from protocol.values import CHUNK_SIZE
 from tests.simulation import faults
 from tests.simulation.faults import Fault
+from tests.simulation.strangers import StrangerAct, draw_strangers
 from tests.simulation.workload import Act, Backup, Delete, Reclaim, Restore, Write
 from tests.support.lan import Link
 
@@ -30,11 +31,11 @@ _LATENCIES: Final = (0.000_5, 0.000_5, 0.005, 0.05, 0.3)
 
 @frozen
 class Planned:
-    """One thing that happens in a run. Its key names it in commands: f3 is a fault, u3 what a user does."""
+    """One thing that happens in a run. Its key names it in commands: f3 a fault, u3 a user's act, s3 a stranger's."""
 
     key: str
     at: float
-    what: Fault | Act
+    what: Fault | Act | StrangerAct
 
     def __str__(self) -> str:
         return f"{self.key:>4} {self.at:8.3f}  {self.what}"
@@ -68,10 +69,12 @@ def draw_plan(seed: int) -> Plan:
     peers = random.choice((3, 3, 4, 4, 5, 6))
     acts = sorted(_users(random, peers), key=lambda timed: timed[0])
     went_wrong = sorted(
-        ((random.uniform(0.0, STORM), _fault(random, peers)) for _ in range(_how_many_faults(random))),
+        (_fault(random, peers, acts) for _ in range(_how_many_faults(random))),
         key=lambda timed: timed[0],
     )
     planned = [Planned(f"u{number}", at, act) for number, (at, act) in enumerate(acts, 1)]
+    strangers = sorted(draw_strangers(Random(f"{seed} strangers"), STORM), key=lambda timed: timed[0])
+    planned += [Planned(f"s{number}", at, act) for number, (at, act) in enumerate(strangers, 1)]
     planned += [Planned(f"f{number}", at, fault) for number, (at, fault) in enumerate(went_wrong, 1)]
     return Plan(
         seed=seed,
@@ -136,8 +139,13 @@ def _reclaim(random: Random, peers: int) -> Reclaim:
     return Reclaim(random.randrange(peers) + 1, random.choice((0, 0, 64, 128, 1_000, 10_000)))
 
 
-def _fault(random: Random, peers: int) -> Fault:
-    peer_id = random.randrange(peers) + 1
+def _fault(random: Random, peers: int, acts: list[tuple[float, Act]]) -> tuple[float, Fault]:
+    """A fault and its time: at any moment and any peer, or just when and where a user has something done."""
+    at, peer_id = random.uniform(0.0, STORM), random.randrange(peers) + 1
+    if random.random() < 0.5:
+        time, act = random.choice(acts)
+        at = min(time + random.uniform(0.0, 3.0), STORM)
+        peer_id = act.peer_id if random.random() < 0.5 else peer_id
     seconds = random.choice((1.0, 5.0, 40.0)) * random.random()
     draws: dict[str, Callable[[], Fault]] = {
         "lan": lambda: faults.BadLan(
@@ -181,4 +189,4 @@ def _fault(random: Random, peers: int) -> Fault:
     }
     kinds = list(draws)
     [kind] = random.choices(kinds, [weights.get(kind, 1) for kind in kinds])
-    return draws[kind]()
+    return at, draws[kind]()

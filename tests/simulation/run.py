@@ -68,7 +68,7 @@ class Run:
     def play(self) -> Outcome:
         """Play the plan to its end, or to the first promise that is broken."""
         world = self.world
-        with _collecting_nothing(), world.observing_logs(), _silence():
+        with undisturbed(), world.observing_logs():
             inspection = self._play()
             # What nobody has looked at, such as the failure of a Deferred, is told of now.
             gc.collect()
@@ -171,7 +171,8 @@ class Run:
         facts = self.world.facts
         if version.version_id != self._newest_complete(version):
             return None
-        allowed = version.desired - 1 - len(inspection.lost_holders(version))
+        held = min(version.desired, version.really_held) if self.world.strangers else version.desired
+        allowed = held - 1 - len(inspection.lost_holders(version))
         if allowed < 0:
             return None
         holders = sorted(
@@ -201,6 +202,8 @@ class Run:
 
     def _stop_all(self) -> None:
         world = self.world
+        for stranger in world.strangers.values():
+            stranger.stop()
         stopping = [computer for computer in world.computers.values() if computer.stop() is not None]
         world.run(1_000.0, lambda: all(computer.power is not Power.STOPPING for computer in stopping))
 
@@ -212,23 +215,17 @@ def play(seed: int, keys: Collection[str] | None = None) -> Outcome:
 
 
 @contextmanager
-def _collecting_nothing() -> Iterator[None]:
-    """Keep Python's collector away: what it finds, it finds at another moment each time."""
-    was_enabled = gc.isenabled()
+def undisturbed() -> Iterator[None]:
+    """Keep Python's collector away, which finds things at another moment each time, and let the dead go in peace.
+
+    What a killed process left behind is found in the end, and its coroutines, resumed to be closed, may protest.
+    """
+    was_enabled, hook = gc.isenabled(), sys.unraisablehook
     gc.disable()
-    try:
-        yield
-    finally:
-        if was_enabled:
-            gc.enable()
-
-
-@contextmanager
-def _silence() -> Iterator[None]:
-    """Let what a killed process left behind go in peace: its coroutines, resumed to be closed, may protest."""
-    hook = sys.unraisablehook
     sys.unraisablehook = lambda _unraisable: None
     try:
         yield
     finally:
         sys.unraisablehook = hook
+        if was_enabled:
+            gc.enable()

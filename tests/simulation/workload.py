@@ -58,8 +58,12 @@ class Write:
 
     def act(self, users: Users) -> None:
         computer = users.world.computers[self.peer_id]
-        users.world.say(computer.name, f"{self.path} is written: {len(self.content)} bytes")
-        computer.write(self.path, self.content)
+        try:
+            computer.write(self.path, self.content)
+        except OSError as error:
+            users.world.say(computer.name, f"{self.path} can't be written: {error.strerror}")
+        else:
+            users.world.say(computer.name, f"{self.path} is written: {len(self.content)} bytes")
 
 
 @frozen
@@ -128,7 +132,8 @@ class Reclaim:
         return f"peer {self.peer_id} RECLAIM {self.kbytes}"
 
     def act(self, users: Users) -> None:
-        users.world.computers[self.peer_id].lent_bytes = self.kbytes * KBYTE
+        computer = users.world.computers[self.peer_id]
+        computer.lent_bytes = max(computer.lent_bytes, self.kbytes * KBYTE)
         users.begin(
             self.peer_id,
             f"RECLAIM {self.kbytes}",
@@ -202,6 +207,9 @@ class Users:
             self._check_hindered(operation, version)
             return
         version.reported_at, version.desired = self.world.clock.seconds(), report.desired
+        version.really_held = min(
+            len(facts.holders(ChunkId(version.file_id, chunk_no))) for chunk_no in range(version.chunks)
+        )
         for chunk_no in range(chunk_count(report.bytes)):
             chunk_id = ChunkId(version.file_id, chunk_no)
             answered = facts.answered.get(chunk_id, set())
@@ -228,7 +236,12 @@ class Users:
             for other in self.operations
             if other.said.startswith(("RECLAIM", "DELETE")) and other.ended >= operation.began - LINGERING
         ]
-        if others or not world.is_calm(operation.began - LINGERING, now) or operation.roomy_before < desired:
+        if (
+            others
+            or world.strangers
+            or not world.is_calm(operation.began - LINGERING, now)
+            or operation.roomy_before < desired
+        ):
             return
         for chunk_no in range(version.chunks):
             chunk_id = ChunkId(version.file_id, chunk_no)
@@ -241,7 +254,7 @@ class Users:
         """A RESTORE was reported: the bytes must be those of a version, and of none that is too old."""
         report: RestoreReport = operation.result
         version = self.world.facts.versions[FileId.from_hex(report.file_id)]
-        found = operation.computer.disk.read_file(report.path)
+        found = operation.computer.read_file(report.path)
         name = operation.computer.name
         if found != version.content:
             self.world.break_promise(
@@ -259,6 +272,8 @@ class Users:
         )
         assert computer.process is not None
         used_bytes = computer.process.storage.store.usage().used_bytes
+        if is_last:
+            computer.lent_bytes = report.capacity_kbytes * KBYTE
         if is_last and used_bytes > report.capacity_kbytes * KBYTE and not report.unplaced_chunks:
             self.world.break_promise(6, f"{computer.name} still uses {used_bytes} bytes after {report}")
 

@@ -13,14 +13,16 @@ from twisted.logger import ILogObserver, LogEvent, LogLevel, formatEvent, global
 from zope.interface import implementer
 
 from peer.config import DEFAULT_GROUPS
+from protocol.messages import Chunk, Message, Removed, Stored
 from protocol.values import ChunkId
 from storage.capacity import charged_bytes
 from storage.errors import DiskFailed, DiskFull
 from tests.simulation.computer import Computer, Power, Process
 from tests.simulation.facts import DAMAGED, LEFT, Facts, Violation
-from tests.simulation.transcript import Transcript
+from tests.simulation.transcript import Transcript, message_of
 from tests.support.clock import SimClock
 from tests.support.disk import PowerLost
+from tests.support.foreign_peer import ForeignPeer
 from tests.support.lan import Datagram, Link, MemoryLan
 
 RELIANCE = 60.0
@@ -55,13 +57,20 @@ class World:
         """The last datagrams sent."""
         self.on_cut_off: list[Callable[[Computer], None]] = []
         self.on_sent: list[Callable[[Datagram], None]] = []
+        self.strangers: dict[int, ForeignPeer] = {}
+        """Peers of somebody else's, by their ids."""
         self._senders: dict[str, Computer] = {}
+        self._stranger_names: dict[str, str] = {}
         self._is_over = False
 
     def add(self, computer: Computer) -> None:
         """Let a computer join, switched off."""
         self.computers[computer.peer_id] = computer
         self._senders[computer.host] = computer
+
+    def expect_stranger(self, host: str, name: str) -> None:
+        """Have what comes from a host be a stranger's."""
+        self._stranger_names[host] = name
 
     def say(self, who: str, what: str) -> None:
         """Have something in the transcript."""
@@ -118,6 +127,10 @@ class World:
         for listen in self.on_cut_off:
             listen(computer)
 
+    def stranger_holders(self, chunk_id: ChunkId) -> set[int]:
+        """The strangers that have said that they hold a chunk, true or not: the peers can't know."""
+        return self.facts.answered.get(chunk_id, set()) & self.strangers.keys()
+
     def places_for(self, chunk_id: ChunkId, *, without: int = -1) -> int:
         """How many running peers hold a chunk of a simulated file, or have room for it; one of them left out."""
         version = self.facts.versions.get(chunk_id.file_id)
@@ -150,7 +163,7 @@ class World:
         version = facts.versions.get(chunk_id.file_id)
         if version is None or version.buried_at is not None or facts.holders(chunk_id):
             return
-        if any(chunk_id in copies for copies in facts.strangers.values()):
+        if self.stranger_holders(chunk_id):
             return
         is_faults_work = any(
             loss.chunk_id == chunk_id
@@ -190,8 +203,17 @@ class World:
         if computer is not None:
             computer.saw_sent(datagram)
             self.overheard.append(datagram.payload)
+        elif datagram.source[0] in self._stranger_names:
+            self._saw_stranger(self._stranger_names[datagram.source[0]], message_of(datagram.payload))
         for listen in self.on_sent:
             listen(datagram)
+
+    def _saw_stranger(self, name: str, message: Message | bytes) -> None:
+        self.transcript.sent(name, message)
+        if isinstance(message, Stored | Chunk):
+            self.facts.answered.setdefault(message.chunk_id, set()).add(message.sender_id)
+        elif isinstance(message, Removed):
+            self.facts.answered.get(message.chunk_id, set()).discard(message.sender_id)
 
     def _power_was_lost(self) -> None:
         for computer in self.computers.values():
