@@ -143,9 +143,12 @@ class TemplateCommands:
     async def _run(self, command: Command, values: Mapping[str, object]) -> None:
         words = [_filled(word, values) for word in shlex.split(self.templates[command])]
         run = _Run()
-        self._running.append(run)
         try:
             self.reactor.spawnProcess(run, words[0], words, env=None)
+        except OSError as error:
+            raise CommandFailure(f"{words[0]} can't be started: {error.strerror}") from None
+        self._running.append(run)
+        try:
             timeout = self.reactor.callLater(SECONDS, run.kill)
             status = await run.ended
             if timeout.active():

@@ -59,34 +59,6 @@ def test_our_own_peer_passes_all_of_it(tmp_path: Path) -> None:
 
 
 @pytest.mark.functional
-def test_commands_may_be_given_as_command_lines(tmp_path: Path) -> None:
-    """Only the backup is: what needs the other commands is not reached."""
-    with local_group(tmp_path / "group", 1, "--capacity=1000000") as group:
-        peer = group[0]
-        testapp = shlex.join([sys.executable, "-m", "tools.testapp", peer.access_point])
-        ran = conform(
-            *groups_of(peer),
-            "--command-backup",
-            f"{testapp} BACKUP {{path}} {{degree}}",
-            "--quick",
-            "--json",
-            environment=peer.environment,
-        )
-        assert ran.returncode == 0, ran.stderr
-        checks = {
-            f"{rule['rule']} {check['says']}": check
-            for rule in json.loads(ran.stdout)["rules"]
-            for check in rule["checks"]
-        }
-        assert checks["3.3 counts distinct senders of STORED, not STOREDs"]["verdict"] == "passed"
-        restoring = checks["4.1 asks for each chunk by GETCHUNK on MC"]
-        assert (restoring["verdict"], restoring["why"]) == (
-            "not reached",
-            "needs --command-restore, or --access-point",
-        )
-
-
-@pytest.mark.functional
 def test_nobody_there_is_status_4() -> None:
     with reserved(control_ports=0, random=SystemRandom()) as groups:
         ran = conform(f"--mc={groups.mc}", f"--mdb={groups.mdb}", f"--mdr={groups.mdr}")
