@@ -24,13 +24,14 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check
 export PIP_REQUIRE_VIRTUALENV := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help venv demo test lint simulate fuzz bench bench-tahoe clean constraints FORCE
+.PHONY: help venv demo test lint simulate scale fuzz bench bench-tahoe clean constraints FORCE
 
 help:
 	@echo 'make demo [FILE=path]      three peers on this machine back up, lose a holder and restore a file'
 	@echo 'make test                  every check: lint, types, import contracts, tests'
 	@echo 'make lint                  every check but the tests'
 	@echo 'make simulate [SEEDS=1000] [FROM=1]   a LAN in one process, on that many bad days'
+	@echo 'make scale                 measure groups of up to 100 simulated peers, into docs/scale.md'
 	@echo 'make fuzz [SECONDS=60]     throw made-up datagrams at the parser'
 	@echo 'make bench [ARGS=--help]   measure backups and restores beside what the machine gives'
 	@echo 'make bench-tahoe           install Tahoe-LAFS in .venv-tahoe/, for make bench to measure it too'
@@ -101,6 +102,10 @@ test: lint
 # SEEDS seeds from FROM on, on all cores.
 simulate: $(STAMP)
 	@$(BIN)/python -m tests.simulation --seeds $(SEEDS) --from $(FROM)
+
+# Backups among 3 to 100 simulated peers; writes docs/scale.md.
+scale: $(STAMP)
+	@$(BIN)/python -m tests.simulation.scale
 
 fuzz: $(FUZZ_STAMP)
 	$(BIN)/python -m tests.fuzz.datagrams -max_total_time=$(SECONDS)

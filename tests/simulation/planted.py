@@ -84,7 +84,6 @@ def _commit_not_synced(transaction: Any) -> Any:
 def _sent_once(_wait_is_over: Any) -> Any:
     def wrong(self: ChunkBackup) -> None:
         self._timer = None
-        self._leave_window()
         self._finish()
 
     return wrong

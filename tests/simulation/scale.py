@@ -98,9 +98,9 @@ def table(rows: list[Row]) -> str:
     lines = [
         "# How it scales",
         "",
-        "One peer backs up one file and restores it, in groups of 3 to 100 peers of version 1.0, all with room, in the",
-        f"simulator of `tests/simulation/` (`make scale`). The file has {chunks} chunks; the LAN loses nothing and takes",
-        "up to half a millisecond. Datagrams and bytes are those sent, and are given for each chunk of the file; a",
+        "One peer backs up one file and restores it, in groups of 3 to 100 peers of version 1.0, all with room, in",
+        f"the simulator of `tests/simulation/` (`make scale`). The file has {chunks} chunks; the LAN loses nothing",
+        "and takes up to half a millisecond. Datagrams and bytes are those sent, for each chunk of the file; a",
         "datagram that is multicast counts once. Times are virtual.",
         "",
         "## Backup",
@@ -116,8 +116,8 @@ def table(rows: list[Row]) -> str:
         )
     lines += [
         "",
-        "In 1.0 every peer that hears a PUTCHUNK and has room keeps the chunk and says so: copies and STOREDs grow with",
-        "the group, not with the degree. That is the first of the weaknesses that version 2.0 mends (SPEC.md 8.2).",
+        "In 1.0 every peer that hears a PUTCHUNK and has room keeps the chunk and says so: copies and STOREDs grow",
+        "with the group, not with the degree. Version 2.0 has to mend that (SPEC.md 8.2).",
         "",
         "## Restore",
         "",

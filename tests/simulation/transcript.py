@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from hashlib import sha256
 
@@ -45,11 +46,15 @@ class Transcript:
         """A short name for a fileId: F1, F2 and so on in the order of their appearance."""
         return self._names.setdefault(file_id, f"F{len(self._names) + 1}")
 
+    def _named(self, found: re.Match[str]) -> str:
+        named = [name for file_id, name in self._names.items() if file_id.hex().startswith(found[0])]
+        return named[0] if named else found[0]
+
     def _words(self, what: object) -> str:
         if isinstance(what, bytes):
             return f"sends {len(what)} bytes that are no message: {what[:40]!r}"
         if isinstance(what, str):
-            return what
+            return _SHORT_ID.sub(self._named, what)
         if isinstance(what, Delete):
             return f"DELETE {self.name(what.file_id)}"
         assert isinstance(what, Message)
@@ -60,6 +65,10 @@ class Transcript:
         if isinstance(what, PutChunk | Chunk):
             words += f" ({len(what.body)} bytes)"
         return words
+
+
+_SHORT_ID = re.compile(r"[0-9a-f]{8}(?=…/)")
+"""A fileId as a ChunkId has it in a text."""
 
 
 def message_of(datagram: bytes) -> Message | bytes:
