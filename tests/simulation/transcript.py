@@ -47,7 +47,7 @@ class Transcript:
         return self._names.setdefault(file_id, f"F{len(self._names) + 1}")
 
     def _named(self, found: re.Match[str]) -> str:
-        named = [name for file_id, name in self._names.items() if file_id.hex().startswith(found[0])]
+        named = [name for file_id, name in self._names.items() if file_id.hex().startswith(found[0][:-1])]
         return named[0] if named else found[0]
 
     def _words(self, what: object) -> str:
@@ -67,7 +67,7 @@ class Transcript:
         return words
 
 
-_SHORT_ID = re.compile(r"[0-9a-f]{8}(?=…/)")
+_SHORT_ID = re.compile(r"[0-9a-f]{8}…(?=/)")
 """A fileId as a ChunkId has it in a text."""
 
 
