@@ -220,7 +220,8 @@ class FlowControl:
         self._judged_from = now
 
     def _end_trickle(self, now: float) -> None:
-        assert self._trickle_until is not None and self._answered_at is not None
+        assert self._trickle_until is not None
+        assert self._answered_at is not None
         if self._answered_at > self._trickle_until - TRICKLE_SECONDS:
             self._trickle_until = None
         elif now >= self._trickle_until:

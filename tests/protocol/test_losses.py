@@ -37,7 +37,8 @@ def test_what_is_missing_counts_for_the_time_when_it_was_sent() -> None:
     sent(losses, 10.15, 1_000, missing=20)
     first = losses.settled(11.25, since=EVER)
     second = losses.settled(11.35, since=EVER)
-    assert first is not None and second is not None
+    assert first is not None
+    assert second is not None
     assert (first.loss, second.loss) == (0.5, 0.02)
 
 
