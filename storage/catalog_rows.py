@@ -32,6 +32,7 @@ SELECT_CHUNKS: Final = """
     SELECT chunk_no, algorithm, digest, holders FROM chunks
     WHERE version_id = ? AND chunk_no >= ? ORDER BY chunk_no LIMIT ?
 """
+SELECT_EVERY_CHUNK: Final = "SELECT chunk_no, algorithm, digest, holders FROM chunks"
 SELECT_HOLDERS: Final = """
     SELECT versions.version_id, versions.desired, chunks.holders
     FROM versions JOIN chunks ON chunks.version_id = versions.version_id

@@ -78,6 +78,11 @@ class Database:
         with telling_damage(self.path, self._schema):
             return self._connection.execute(sql, parameters).fetchall()
 
+    def each_row(self, sql: str) -> Iterator[Row]:
+        """The rows that a statement gives, one after another: there may be too many for memory."""
+        with telling_damage(self.path, self._schema):
+            yield from self._connection.execute(sql)
+
     def row(self, sql: str, parameters: Row = ()) -> Row | None:
         """The first row that a statement gives; None: it gives none."""
         found = self.rows(sql, parameters)

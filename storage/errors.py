@@ -97,6 +97,17 @@ class StoreUnusable(StorageError):
         )
 
 
+class StoreMissing(StorageError):
+    """There is no store in the folder."""
+
+    code = "STORAGE_FAILED"
+
+    def __init__(self, root: str) -> None:
+        super().__init__(
+            f"{root!r} holds no store of a peer: give the folder that a peer has as its --store."
+        )
+
+
 class StoreLocked(StorageError):
     """Another peer is running on the store."""
 
@@ -139,7 +150,7 @@ class CatalogDamaged(StorageError):
 
     def __init__(self, path: str, reason: str) -> None:
         super().__init__(
-            f"{path!r} is damaged or missing ({reason}): stop the peer and put this file back from a copy,"
+            f"{path!r} is damaged or missing ({printable(reason)}): stop the peer and put this file back from a copy,"
             " or choose another --store."
         )
 
@@ -150,8 +161,8 @@ class IndexDamaged(CatalogDamaged):
     def __init__(self, path: str, reason: str) -> None:
         StorageError.__init__(
             self,
-            f"{path!r} is damaged or missing ({reason}): stop the peer and run"
-            f" python -m tools.store rebuild {shlex.quote(os.path.dirname(path))!s}",
+            f"{path!r} is damaged or missing ({printable(reason)}): stop the peer and run"
+            f" python -m tools.store rebuild {printable(shlex.quote(os.path.dirname(path)))}",
         )
 
 
@@ -185,6 +196,11 @@ class CapacityTooLarge(StorageError):
             f"A capacity of {capacity_bytes // 1000:,} KByte doesn't fit the disk, which has room for"
             f" {possible_bytes // 1000:,}: choose a smaller one, or free some space."
         )
+
+
+def printable(text: str) -> str:
+    """The text on one line, whatever a damaged file has put into it."""
+    return "".join(character if character.isprintable() else "?" for character in text)
 
 
 def _said(reason: OSError) -> str:

@@ -7,7 +7,8 @@
     *.sqlite-wal, -shm      SQLite's journals of the two; part of them
     *.sqlite.new            one of the two being made, or copied; a stale one is removed
     *.sqlite.version-1      one of the two as it was before it was upgraded from version 1
-    index.sqlite.damaged    the index as it was before it was made anew
+    index.sqlite.rebuilt    the index being made anew; a stale one is removed
+    index.sqlite.damaged    the index as it was before that
     seals                   digests of the two databases: only while the store is closed, and closed in order
     chunks/
         00000001.slots      segment 1: a large sparse file of 4,096 slots of 64 KiB (slot.py), one chunk each

@@ -15,9 +15,10 @@ from storage.capacity import new_capacity, option_text
 from storage.catalog import CATALOG_SCHEMA, SqliteCatalog
 from storage.database import check_content, check_header, create_database
 from storage.disk import IDisk, ILock
-from storage.errors import CatalogDamaged, DiskFull, IndexDamaged, StoreIdentity, StoreLocked, StoreUnusable
+from storage.errors import CatalogDamaged, DiskFull, IndexDamaged, StoreIdentity, StoreUnusable
 from storage.interfaces import ICatalog, IChunkStore
 from storage.layout import Layout
+from storage.locking import lock_store
 from storage.restored import remove_stale
 from storage.sealing import are_intact, break_seals, seal
 from storage.segments import segment_numbers
@@ -74,10 +75,11 @@ def open_storage(
             _decide_capacity(disk, layout.root, capacity_bytes, option_before=None, used_bytes=0)
             disk.make_directory(layout.root)
         with ExitStack() as opened:
-            lock = _lock(disk, layout)
+            lock = lock_store(disk, layout)
             opened.callback(lock.release)
             _check(disk, layout)
             break_seals(disk, layout)
+            opened.callback(seal, disk, layout)
             catalog = _open_catalog(disk, layout)
             opened.callback(catalog.close)
             owner = _owner(disk, layout, catalog, peer_id, draw_peer_id)
@@ -92,13 +94,6 @@ def open_storage(
             raise DiskFull(layout.root) from error
         raise StoreUnusable(layout.root, error) from error
     return OpenStorage(owner, store, catalog, layout.restored, lock, lambda: seal(disk, layout))
-
-
-def _lock(disk: IDisk, layout: Layout) -> ILock:
-    try:
-        return disk.lock(layout.lock)
-    except BlockingIOError as error:
-        raise StoreLocked(layout.root) from error
 
 
 def _check(disk: IDisk, layout: Layout) -> None:
@@ -143,18 +138,23 @@ def _owner(
     asked: PeerId | None,
     draw_peer_id: Callable[[], PeerId],
 ) -> PeerId:
-    kept = catalog.setting(PEER_ID_SETTING)
     # The index is made after the id was kept: where there is one, an id that is missing was lost.
-    if kept is None and not disk.exists(layout.index):
+    if catalog.setting(PEER_ID_SETTING) is None and not disk.exists(layout.index):
         owner = draw_peer_id() if asked is None else asked
         catalog.set_setting(PEER_ID_SETTING, str(owner))
         return owner
-    if kept is None or not kept.isdecimal():
-        raise CatalogDamaged(layout.catalog, "it has no id of a peer")
-    owner = PeerId(int(kept))
+    owner = kept_owner(layout, catalog)
     if asked is not None and asked != owner:
         raise StoreIdentity(layout.root, owner=owner, asked=asked)
     return owner
+
+
+def kept_owner(layout: Layout, catalog: ICatalog) -> PeerId:
+    """Whose a store is that was opened before. Raises CatalogDamaged."""
+    kept = catalog.setting(PEER_ID_SETTING)
+    if kept is None or not kept.isdecimal():
+        raise CatalogDamaged(layout.catalog, "it has no id of a peer")
+    return PeerId(int(kept))
 
 
 def _set_capacity(

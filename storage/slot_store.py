@@ -63,6 +63,9 @@ from storage.slot_rows import (
 from storage.slot_space import SlotSpace
 from storage.slot_writer import SlotWriter
 
+CAPACITY_SETTING: Final = "capacity_bytes"
+IS_CLOSED_SETTING: Final = "is_closed"
+
 DELETE_SLICE: Final = 512
 """Chunks that one call of ``delete_files`` drops: some 10 ms if they are adjacent, 100 ms if they are not."""
 
@@ -112,11 +115,12 @@ class SlotChunkStore:
             reader = SlotReader.open(disk=disk, layout=layout, reads=reads)
             opened.callback(reader.close)
             space = SlotSpace.open(index=index, files=files, reads=reads)
-            kept = index.setting("capacity_bytes") or "0"
+            kept = index.setting(CAPACITY_SETTING) or "0"
             if not kept.isdecimal():
                 raise IndexDamaged(layout.index, "it has no capacity")
             has_unconfirmed = index.row(HAS_UNCONFIRMED) is not None
             deleting = {FileId(file_id) for (file_id,) in index.rows(SELECT_DELETED)}
+            index.set_setting(IS_CLOSED_SETTING, "0")
             opened.pop_all()
         return cls(
             disk, layout, index, files, reader, space, digest_all, int(kept), has_unconfirmed, deleting
@@ -216,7 +220,7 @@ class SlotChunkStore:
         """See IChunkStore."""
         if capacity_bytes < 0:
             raise ValueError(f"no store can have a capacity of {capacity_bytes} bytes")
-        self._index.set_setting("capacity_bytes", str(capacity_bytes))
+        self._index.set_setting(CAPACITY_SETTING, str(capacity_bytes))
         self._capacity_bytes = capacity_bytes
 
     def close(self) -> None:
@@ -225,6 +229,7 @@ class SlotChunkStore:
             closing.callback(self._index.close)
             closing.callback(self._files.close)
             closing.callback(self._reader.close)
+            closing.callback(self._index.set_setting, IS_CLOSED_SETTING, "1")
             closing.callback(self._space.close)
 
     def _put_distinct(self, chunks: Sequence[ChunkToStore]) -> list[PutOutcome]:

@@ -4,6 +4,7 @@
 -- The statements that read and write it are in storage/slot_rows.py and storage/segment_rows.py.
 
 -- capacity_bytes: the most charged bytes, in decimal.
+-- is_closed: "1" while nobody uses the store, if it was closed in order.
 -- can_punch: "0" if the file system has once said that it can't punch holes.
 CREATE TABLE settings (
     name  TEXT PRIMARY KEY NOT NULL,
