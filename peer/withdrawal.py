@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Callable, Coroutine, Iterable
 from enum import Enum
+from typing import Any
 
 from attrs import define, field
 from twisted.internet.defer import CancelledError, Deferred
@@ -123,7 +124,9 @@ class Withdrawals:
             self._on_kept(chunk_id)
         return fate
 
-    async def after(self, chunk_id: ChunkId, place: Callable[[], Awaitable[None]]) -> Fate:
+    async def after(
+        self, chunk_id: ChunkId, place: Callable[[], Coroutine[Deferred[Any], Any, None]]
+    ) -> Fate:
         """Withdraw the copy while *place* looks for others to hold the chunk, and drop it if any does.
 
         REMOVED goes out only when it is dropped.
@@ -134,12 +137,8 @@ class Withdrawals:
         try:
             await self._wait(withdrawal, WITHDRAWAL_QUIET)
             self._count_from_now(withdrawal)
-            try:
-                await place()
-            except CancelledError:
-                # A deletion ends the run that places it; anything else that cancels means this withdrawal too.
-                if withdrawal.given_up is None:
-                    raise
+            if withdrawal.given_up is None:
+                await self._until(withdrawal, Deferred.fromCoroutine(place()))
             await self._wait(withdrawal, self._pace())
             return await self._settle(chunk_id, withdrawal, await self._held(chunk_id), threshold=1)
         finally:
@@ -161,13 +160,9 @@ class Withdrawals:
             del self._being_dropped[chunk_id]
 
     def heard_stored(self, chunk_id: ChunkId, peer_id: PeerId) -> None:
-        """*peer_id* says that it holds the chunk."""
+        """*peer_id*, another peer, says that it holds the chunk."""
         withdrawal = self._under_way.get(chunk_id)
-        if (
-            withdrawal is not None
-            and peer_id != self._speaker.peer_id
-            and self._clock.seconds() >= withdrawal.counts_from
-        ):
+        if withdrawal is not None and self._clock.seconds() >= withdrawal.counts_from:
             withdrawal.confirmed.add(peer_id)
 
     def heard_removed(self, chunk_id: ChunkId, peer_id: PeerId) -> None:
@@ -200,12 +195,17 @@ class Withdrawals:
 
     async def _wait(self, withdrawal: _Withdrawal, seconds: float) -> None:
         """Let time pass, less of it if the withdrawal is given up."""
-        if withdrawal.given_up is not None:
-            return
-        withdrawal.waiting = deferLater(self._clock, seconds)
+        if withdrawal.given_up is None:
+            await self._until(withdrawal, deferLater(self._clock, seconds))
+
+    @staticmethod
+    async def _until(withdrawal: _Withdrawal, awaited: Deferred[None]) -> None:
+        """Wait for *awaited*, which is cancelled if the withdrawal is given up."""
+        withdrawal.waiting = awaited
         try:
-            await withdrawal.waiting
+            await awaited
         except CancelledError:
+            # Unless it is given up, whoever began it has cancelled the whole.
             if withdrawal.given_up is None:
                 raise
         finally:
