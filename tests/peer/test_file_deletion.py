@@ -8,7 +8,7 @@ from twisted.logger import LogLevel, capturedLogs
 from peer.config import DEFAULT_GROUPS
 from peer.errors import ErrorCode, OperationError
 from protocol.messages import Chunk, Delete, PutChunk, Removed, Stored
-from protocol.timing import DELETE_SPACING, DELETED_REFUSAL
+from protocol.timing import DELETE_SPACING, DELETED_REFUSAL, WITHDRAWAL_TIME
 from protocol.values import VERSION_1_0, FileId, PeerId
 from tests.peer.copies import (
     A_MOMENT,
@@ -217,6 +217,24 @@ class TestReceiver:
                 group.pass_time(group.random.uniform(0.0, 5.0))
                 home.delete(CHUNK.file_id)
                 group.pass_time(A_MOMENT)
+                began = group.clock.seconds()
+                group.pass_time(60.0)
+                assert not spoken_of(group, 20, since=began)
+
+    def test_one_that_ends_while_the_disk_deletes_is_given_up_too(self) -> None:
+        """SPEC.md 5.3, 6.10: whatever the disk said of the copy before."""
+        for seed in range(60):
+            with Group(seed=seed) as group:
+                group.add(20, disk_seconds=0.5)
+                home = Stranger(group)
+                give_copy(group, home, others=[80])
+                group.pass_time(2.0)
+                let_go(group[20].begin_reclaim(0))
+                while not group.said(Removed, by=20):
+                    group.pass_time(0.1)
+                group.pass_time(WITHDRAWAL_TIME + group.random.uniform(-0.2, 0.5))
+                home.delete(CHUNK.file_id)
+                group.pass_time(0.001)
                 began = group.clock.seconds()
                 group.pass_time(60.0)
                 assert not spoken_of(group, 20, since=began)

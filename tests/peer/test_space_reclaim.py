@@ -263,13 +263,13 @@ class TestRemoved:
         """SPEC.md 6.15."""
         with Group(20, 21) as group:
             home = Stranger(group)
-            for no in range(400):
+            for no in range(250):
                 home.putchunk(chunk_id("film", no), b"", degree)
             group.pass_time(2.0)
             group.add(22)
             group[20].reclaim(0)
             times = [time for time, _ in group.said(Removed, by=20)]
-            assert len(times) == 400
+            assert len(times) == 250
             for first, last in zip(times, times[int(REMOVED_PER_SECOND) :], strict=False):
                 assert last - first >= 0.999
 

@@ -121,9 +121,12 @@ class TestOffer:
         """SPEC.md 6.2: also by who was withdrawing his own copy when the REMOVEDs came."""
         with Group(20, capacity_bytes=SMALL) as group:
             home = Stranger(group)
-            removed_at = begin_offer(group, home, degree=2)
-            say_removed(home, CHUNK, 80)
-            say_removed(home, CHUNK, 81)
+            give_copy(group, home, degree=2, others=[10, 11])
+            home.putchunk(OTHER, BODY)
+            group.pass_time(WITHDRAWAL_QUIET + A_MOMENT)
+            [(removed_at, _)] = group.said(Removed, by=20)
+            say_removed(home, CHUNK, 10)
+            say_removed(home, CHUNK, 11)
             group.run_to(removed_at + WITHDRAWAL_TIME + MAX_RESPONSE_DELAY + 2 * A_MOMENT)
             assert {message.chunk_id for _, message in group.said(PutChunk, by=20)} == {CHUNK}
             [(_, kept), *_] = group.said(Stored, by=20, since=removed_at)
