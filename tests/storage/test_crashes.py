@@ -103,6 +103,9 @@ def check(disk: MemoryDisk, promised: Acknowledged) -> None:
         assert outcome.body == body or (which in promised.under_way and outcome.body is None)
         held = store.describe([which])[0]
         assert held is None or held.desired >= promised.degrees[which]
+    # The peer goes on with deletions at once.
+    while store.deletions():
+        store.delete_files(store.deletions())
     everything = store.page(None, 1_000)
     # Nothing is counted that isn't there, and nothing is there that isn't counted.
     assert not any(outcome.is_damaged for outcome in store.get([held.chunk_id for held in everything]))
