@@ -29,3 +29,9 @@ def with_note(holders: frozenset[PeerId], peer_id: PeerId, *, holds: bool) -> fr
     if (peer_id in holders) == holds or (holds and len(holders) >= MAX_HOLDERS_PER_CHUNK):
         return holders
     return holders | {peer_id} if holds else holders - {peer_id}
+
+
+def with_all(holders: frozenset[PeerId], peers: AbstractSet[PeerId]) -> frozenset[PeerId]:
+    """The set with the peers in it, up to the same bound."""
+    room = max(0, MAX_HOLDERS_PER_CHUNK - len(holders))
+    return holders.union(sorted(peers - holders)[:room])

@@ -12,7 +12,7 @@ from zope.interface import implementer
 from protocol.digest import Digest
 from protocol.values import ChunkId, FileId
 from storage.capacity import charged_bytes
-from storage.holders import with_note
+from storage.holders import with_all, with_note
 from storage.interfaces import (
     ChunkToStore,
     HeldChunk,
@@ -118,7 +118,7 @@ class MemoryChunkStore:
         if not held.digest.matches(chunk.body):
             return PutOutcome.CONFLICT
         self._held[chunk.chunk_id] = evolve(
-            held, desired=max(held.desired, chunk.desired), holders=held.holders | chunk.holders
+            held, desired=max(held.desired, chunk.desired), holders=with_all(held.holders, chunk.holders)
         )
         return PutOutcome.HELD
 

@@ -20,7 +20,7 @@ from storage.capacity import charged_bytes
 from storage.database import Database, Row, open_database
 from storage.disk import IDisk
 from storage.errors import DiskFailed, DiskFull, IndexDamaged
-from storage.holders import with_note
+from storage.holders import with_all, with_note
 from storage.interfaces import (
     ChunkToStore,
     HeldChunk,
@@ -254,7 +254,7 @@ class SlotChunkStore:
             elif placed.held.digest.matches(chunk.body):
                 held = placed.held
                 desired = max(held.desired, chunk.desired)
-                merged = evolve(held, desired=desired, holders=held.holders | chunk.holders)
+                merged = evolve(held, desired=desired, holders=with_all(held.holders, chunk.holders))
                 if merged != held or self._has_unconfirmed:
                     changed.append(evolve(placed, held=merged))
                 outcomes.append(PutOutcome.HELD)
