@@ -132,6 +132,20 @@ class TestAtAHolder:
             assert len(known(group)) == MAX_HOLDERS_PER_CHUNK
             assert 2 in known(group)
 
+    def test_repeated_putchunks_do_not_add_to_them(self) -> None:
+        """SPEC.md 3.24, 3.39: each counts those who have said STORED in the seconds before it."""
+        with Group(2) as group:
+            home = holding(group)
+            for number in range(300):
+                Stranger(group, 1_000 + number, host="10.0.0.99").stored(CHUNK)
+                if number % MAX_EARLY_HOLDERS == 0:
+                    group.pass_time(A_WHILE)
+                    home.putchunk(CHUNK, BODY, degree=3)
+            group.pass_time(A_WHILE)
+            home.putchunk(CHUNK, BODY, degree=3)
+            group.pass_time(A_WHILE)
+            assert len(known(group)) == MAX_HOLDERS_PER_CHUNK
+
 
 class TestEarlyStored:
     def test_a_stored_that_overtakes_its_putchunk_counts(self) -> None:
