@@ -48,7 +48,7 @@ class RealPeer:
     environment: dict[str, str]
     restarted: "subprocess.Popen[bytes] | None" = None
 
-    def ask(self, *request: str, timeout: float = 100.0) -> Ending:
+    def ask(self, *request: str, timeout: float = 300.0) -> Ending:
         """Have testapp --json ask for this, and wait for how it ends."""
         return self.asking(*request).end(timeout)
 
@@ -117,7 +117,7 @@ class Asking:
 
     process: "subprocess.Popen[str]"
 
-    def end(self, timeout: float = 100.0) -> Ending:
+    def end(self, timeout: float = 300.0) -> Ending:
         """Wait for its end."""
         try:
             out, err = self.process.communicate(timeout=timeout)

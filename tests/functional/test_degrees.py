@@ -30,20 +30,19 @@ def test_a_higher_degree_is_asked_for_and_reached(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(240)
-@pytest.mark.parametrize(("size", "sending"), [(1_000_000, 5), (100_000_000, 30)])
-def test_too_few_peers_cost_the_five_tries_once_not_once_for_each_window(
-    tmp_path: Path, size: int, sending: int
-) -> None:
+@pytest.mark.parametrize("size", [1_000_000, 100_000_000])
+def test_too_few_peers_cost_the_five_tries_once_not_once_for_each_window(tmp_path: Path, size: int) -> None:
     with local_group(tmp_path / "group", 3, "--capacity=1000000") as group:
+        # What sending takes on this machine today, by a degree that there are peers enough for.
+        sending = group[0].do("BACKUP", str(made_file(tmp_path, size, seed=2)), "2")["seconds"]
         file = made_file(tmp_path, size)
-        ending = group[0].ask("BACKUP", str(file), "3", timeout=200)
+        ending = group[0].ask("BACKUP", str(file), "3", timeout=400)
         chunks = size // 64_000 + 1
         assert ending.status == 3
         assert f"{chunks} of {chunks:,} chunks" in ending.err
         assert ending.report["perceived_min"] == 2
         assert ending.report["below_degree"] == chunks
-        assert FIVE_TRIES <= ending.report["seconds"] <= FIVE_TRIES + sending
+        assert FIVE_TRIES <= ending.report["seconds"] <= FIVE_TRIES + 5 + 4 * sending
         assert group[0].restored(file) == file.read_bytes()
 
 
