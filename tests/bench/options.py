@@ -82,7 +82,7 @@ def read_options(arguments: Sequence[str], *, scenarios: Sequence[str]) -> Bench
 
 def parse_size(text: str) -> int:
     """Bytes of a size such as 1GB, 64KB, 4MiB or 212992; ValueError for anything else."""
-    matched = re.fullmatch(r"([0-9]{1,12})(?:([KMG])?(B)|([KMG])iB)?", text.strip(), re.ASCII)
+    matched = re.fullmatch(r"([0-9]{1,12})(?:([KMG])?(B)|([KMG])iB)?", text, re.ASCII)
     if matched is None:
         raise ValueError(f"{text!r} is no size: give one such as 1GB, 64KB, 4MiB or 212992")
     digits, unit, _, binary = matched.groups()

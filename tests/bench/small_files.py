@@ -15,18 +15,16 @@ _FILE_BYTES: Final = 4_000
 
 
 def small_files(bench: Bench) -> Iterator[Result]:
-    """1,000 files of 4 KB."""
-    options = bench.options
-    for size in options.sizes or (_FILE_BYTES,):
-        source = bench.workplace.made_files(_FILES, size)
-        for degree in options.degrees or (2,):
-            yield _measured(bench, source, size, degree)
+    """1,000 files of 4 KB, whatever size the other scenarios are measured with."""
+    source = bench.workplace.made_files(_FILES, _FILE_BYTES)
+    for degree in bench.options.degrees or (2,):
+        yield _measured(bench, source, degree)
 
 
-def _measured(bench: Bench, source: Path, size: int, degree: int) -> Result:
+def _measured(bench: Bench, source: Path, degree: int) -> Result:
     files = files_of(source)
     peers = bench.options.peers or degree + 1
-    result = bench.new_result("small-files", size=size, degree=degree, peers=peers, files=len(files))
+    result = bench.new_result("small-files", size=_FILE_BYTES, degree=degree, peers=peers, files=len(files))
     for repeat in bench.repeats:
         say = bench.saying(result, repeat)
         with bench.fresh_group(peers=peers, size=size_of(source)) as group:
