@@ -13,9 +13,6 @@ from tools.conform.commands import CommandFailure
 from tools.conform.files import MadeFile
 from tools.conform.wire import Entry
 
-FIRST_WITHIN = 12.0
-"""Seconds until the first PUTCHUNK of a BACKUP: a command that starts a program takes one or two."""
-
 QUIET = 5.0
 """Seconds without a PUTCHUNK after which none is expected: some send one chunk at a time, a second or more apart."""
 
@@ -53,8 +50,7 @@ class WatchedBackup:
 
     async def first(self) -> Entry | None:
         """The first PUTCHUNK; None if none comes in time."""
-        if not self.putchunks:
-            await self.bench.wire.heard(lambda _entry: bool(self.putchunks), within=FIRST_WITHIN)
+        await self.bench.begun(lambda: bool(self.putchunks), lambda: self.is_ended)
         return self.putchunks[0] if self.putchunks else None
 
     async def all_sent(self) -> None:

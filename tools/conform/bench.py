@@ -1,6 +1,6 @@
 """What a probe works with: the wire, ids that nobody else has, chunks that the peer holds, and its commands."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from random import Random
 from typing import TYPE_CHECKING
@@ -26,6 +26,12 @@ ASK_WAITS = (1.0, 2.0, 2.0)
 
 SILENCE = 1.0
 """Seconds after which a peer that has not answered does not answer: the longest delay, and more than as much again."""
+
+TOLD_WITHIN = 60.0
+"""Seconds in which a command has reached the peer, whatever else the machine does."""
+
+BEGINS_WITHIN = 8.0
+"""Seconds after the end of a command in which the peer begins what it was told."""
 
 SPACING = 0.01
 """Seconds between datagrams of a series: no receive buffer is ever full of them."""
@@ -125,6 +131,20 @@ class Bench:
     def say_later(self, delay: float, message: Message) -> None:
         """Multicast a message after so many seconds."""
         self.clock.callLater(delay, self.say, message)
+
+    async def begun(self, is_begun: Callable[[], bool], is_told: Callable[[], bool]) -> None:
+        """Wait until the peer has begun what it was told, or doesn't.
+
+        A command that starts a program on a busy machine takes long; once it has ended, the peer has to begin.
+        """
+        told_at: float | None = None
+        deadline = self.wire.now() + TOLD_WITHIN
+        while not is_begun() and self.wire.now() < deadline:
+            if is_told():
+                told_at = self.wire.now() if told_at is None else told_at
+                if self.wire.now() - told_at > BEGINS_WITHIN:
+                    return
+            await self.pause(0.05)
 
     async def pause(self, seconds: float) -> None:
         """Let time pass."""

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from attrs import define, field
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import Deferred, DeferredSemaphore
 from twisted.internet.error import ProcessExitedAlready
 from twisted.internet.protocol import ProcessProtocol
 from twisted.python.failure import Failure
@@ -18,6 +18,10 @@ from peer.control.session import Session
 
 SECONDS = 90.0
 """How long a command may take, after which it is ended."""
+
+
+AT_ONCE = 3
+"""Command lines that run at the same time: as many as wait 31 s for something, and few for a small machine."""
 
 
 class Command(Enum):
@@ -110,6 +114,7 @@ class TemplateCommands:
     capacity_kbytes: int
     reactor: Any
     _running: list["_Run"] = field(factory=list)
+    _turns: DeferredSemaphore = field(factory=lambda: DeferredSemaphore(AT_ONCE))
 
     @property
     def known(self) -> frozenset[Command]:
@@ -142,6 +147,13 @@ class TemplateCommands:
 
     async def _run(self, command: Command, values: Mapping[str, object]) -> None:
         words = [_filled(word, values) for word in shlex.split(self.templates[command])]
+        await self._turns.acquire()
+        try:
+            await self._run_words(words)
+        finally:
+            self._turns.release()
+
+    async def _run_words(self, words: list[str]) -> None:
         run = _Run()
         try:
             self.reactor.spawnProcess(run, words[0], words, env=None)

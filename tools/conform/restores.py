@@ -29,6 +29,8 @@ class WatchedRestore:
     getchunks: list[Entry] = field(factory=list)
     restored: Path | None = None
     complaint: str = ""
+    is_ended: bool = False
+    """Whether the command has ended."""
     _end_listening: Callable[[], None] = lambda: None
 
     def begin(self) -> None:
@@ -39,8 +41,7 @@ class WatchedRestore:
 
     async def first(self) -> Entry | None:
         """The first GETCHUNK; None if none comes in time."""
-        if not self.getchunks:
-            await self.bench.wire.heard(lambda _entry: bool(self.getchunks), within=12.0)
+        await self.bench.begun(lambda: bool(self.getchunks), lambda: self.is_ended)
         return self.getchunks[0] if self.getchunks else None
 
     def end(self) -> None:
@@ -74,8 +75,10 @@ class WatchedRestore:
 
     def _command_ended(self, restored: Path | None) -> None:
         self.restored = restored
+        self.is_ended = True
 
     def _command_failed(self, failure: object) -> None:
+        self.is_ended = True
         error = getattr(failure, "value", None)
         if not isinstance(error, CommandFailure):
             assert isinstance(error, BaseException)

@@ -93,7 +93,8 @@ async def _again(bench: Bench, backup: WatchedBackup) -> WatchedBackup:
     again.answer = again.said_by(0, 1)
     mark = bench.wire.mark
     again.begin()
-    await bench.pause(3.5)
+    await bench.begun(lambda: bool(again.putchunks) or again.is_ended, lambda: again.is_ended)
+    await bench.pause(3.0)
     sent = [
         entry
         for entry in bench.wire.since(mark)

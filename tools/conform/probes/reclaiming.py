@@ -15,9 +15,6 @@ from tools.conform.probe import Probe
 from tools.conform.statistics import fault_of_waits
 from tools.conform.wire import Entry
 
-DROPS_WITHIN = 12.0
-"""Seconds until a copy that others hold is dropped: the 2 s of 6.6, and a command that starts a program."""
-
 FULL = Check("3.18", "doesn't answer a PUTCHUNK without room for the chunk")
 SAYS_REMOVED = Check("6.1", "says REMOVED on MC for a copy that it drops")
 DROPPED = Check("6.1", "doesn't return a chunk any more for which it said REMOVED")
@@ -67,8 +64,10 @@ async def _reclaim_all(bench: Bench, *, with_last_copy: bool) -> None:
     mark = bench.wire.mark
     failures: list[str] = []
     reclaimed = Deferred.fromCoroutine(_reclaim(bench, 0, failures))
-    for chunk_id in (exceeded, placed):
-        await bench.hear(Removed, chunk_id, within=DROPS_WITHIN, since=mark)
+    await bench.begun(
+        lambda: all(bench.heard_about(Removed, chunk, since=mark) for chunk in (exceeded, placed)),
+        lambda: reclaimed.called,
+    )
     await bench.pause(2.5)
     _judge_removed(bench, exceeded, placed, mark, failures)
     await _judge_dropped(bench, exceeded, placed, mark)
