@@ -60,6 +60,9 @@ class Doors:
     wall_clock: Callable[[], float]
     """Seconds since 1970, for what outlives the process."""
     random: Random
+    """For delays: they may be guessed, and are many."""
+    salt_random: Random
+    """For salts: nobody may guess them (SPEC.md 3.30)."""
     network: IGroupNetwork
     disk: IDisk
     executor: IExecutor
@@ -123,7 +126,7 @@ class Peer:
             catalog_lane=catalog_lane,
             file_lane=file_lane,
             dead_files=self._dead_files,
-            random=random,
+            random=doors.salt_random,
         )
         self._answers = StoredAnswers(
             speaker=speaker,

@@ -23,8 +23,8 @@ from protocol.values import CHUNK_SIZE, ChunkId, FileId, PeerId
 class ChunkToBackUp:
     """What a chunk backup is asked to do.
 
-    ``read`` gives the bytes each time they are to be sent, so that bodies in flight are not held in memory;
-    ``body`` spares the first reading where the bytes are at hand. ``holders`` are those that count from the start.
+    ``read`` gives the bytes each time they are to be sent, so that bodies in flight are not held in memory.
+    ``holders`` are those that count from the start.
     ``announces_own_copy``: this peer holds the chunk itself and says so by its own STORED.
     ``keeps_own_count``: whoever started the run records the holders; nobody else needs to note them meanwhile.
     ``counts_answers_only``: a CHUNK doesn't make its sender a holder, who may be about to drop his copy too.
@@ -33,7 +33,6 @@ class ChunkToBackUp:
     chunk_id: ChunkId
     desired: int
     read: Callable[[], Awaitable[bytes]]
-    body: bytes | None = None
     holders: frozenset[PeerId] = frozenset()
     announces_own_copy: bool = False
     keeps_own_count: bool = False
@@ -48,7 +47,13 @@ class ChunkBackup:
     """
 
     def __init__(
-        self, chunk: ChunkToBackUp, place: Place, *, backups: ChunkBackups, clock: IReactorTime
+        self,
+        chunk: ChunkToBackUp,
+        place: Place,
+        body: bytes | None,
+        *,
+        backups: ChunkBackups,
+        clock: IReactorTime,
     ) -> None:
         self.chunk = chunk
         self.replication = Replication(chunk.desired, chunk.holders)
@@ -57,7 +62,7 @@ class ChunkBackup:
         self._place = place
         self._backups = backups
         self._clock = clock
-        self._body = chunk.body
+        self._body = body
         self._timer: IDelayedCall | None = None
         self._is_over = False
 
@@ -88,10 +93,14 @@ class ChunkBackup:
         """*peer_id* says that it dropped the chunk."""
         self.replication.discard(peer_id)
 
-    async def make(self) -> PutChunk | None:
+    def make(self) -> PutChunk | None | Deferred[PutChunk | None]:
         """Make the next PUTCHUNK; see Sending."""
-        body = None if self._is_over else await self._next_body()
-        return None if body is None else self._backups.putchunk(self.chunk, body)
+        body, self._body = self._body, None
+        if self._is_over:
+            return None
+        if body is None:
+            return Deferred.fromCoroutine(self._make_from_disk())
+        return self._backups.putchunk(self.chunk, body)
 
     def send(self, putchunk: PutChunk) -> None:
         """Send the PUTCHUNK, unless none is needed any more; its wait begins now."""
@@ -102,16 +111,14 @@ class ChunkBackup:
         self._backups.send(self.chunk, putchunk)
         self._place.sent()
 
-    async def _next_body(self) -> bytes | None:
-        body, self._body = self._body, None
-        if body is not None:
-            return body
+    async def _make_from_disk(self) -> PutChunk | None:
         try:
-            return await self.chunk.read()
+            body = await self.chunk.read()
         except Exception:
             # Whatever keeps the chunk from being read is the owner's to hear.
             self._fail(Failure())
             return None
+        return self._backups.putchunk(self.chunk, body)
 
     def _wait_is_over(self) -> None:
         self._timer = None
@@ -187,11 +194,11 @@ class ChunkBackups:
                 return place
             place.end()
 
-    def start(self, chunk: ChunkToBackUp, place: Place) -> ChunkBackup:
-        """Begin a run for a chunk that has none, in its turn."""
+    def start(self, chunk: ChunkToBackUp, place: Place, body: bytes | None = None) -> ChunkBackup:
+        """Begin a run for a chunk that has none, in its turn; *body* spares its first reading."""
         if chunk.chunk_id in self._runs:
             raise ValueError(f"a chunk backup of {chunk.chunk_id} is under way already")
-        run = ChunkBackup(chunk, place, backups=self, clock=self._clock)
+        run = ChunkBackup(chunk, place, body, backups=self, clock=self._clock)
         self._runs[chunk.chunk_id] = run
         self.enqueue(run)
         return run

@@ -144,17 +144,16 @@ class FileBackup:
                 chunk_id=ChunkId(version.file_id, chunk_no),
                 desired=version.desired,
                 read=partial(self._home.read_again, version, chunk_no, digest),
-                body=body,
                 holders=holders,
                 keeps_own_count=True,
             ),
             place,
+            body,
         )
         self._open_runs.add(run)
-        self._tasks.add(self._until_done(version, run, digest))
+        self._tasks.watch(run.done.addCallback(self._has_ended, version, digest))
 
-    async def _until_done(self, version: FileVersion, run: ChunkBackup, digest: Digest) -> None:
-        await run.done
+    def _has_ended(self, run: ChunkBackup, version: FileVersion, digest: Digest) -> None:
         self._ended.append(_EndedRun(run, digest, had_met=run.replication.is_met))
         self._record_soon(version)
 

@@ -55,7 +55,8 @@ class HolderKnowledge:
 
     def heard_holder(self, chunk_id: ChunkId, peer_id: PeerId) -> None:
         """A STORED or CHUNK said that *peer_id* holds the chunk."""
-        self._recent.add(chunk_id, peer_id, self._clock.seconds())
+        if not self._is_ours(chunk_id.file_id):
+            self._recent.add(chunk_id, peer_id, self._clock.seconds())
         if not self._is_counted_by_run(chunk_id):
             self._gather(HolderNote(chunk_id, peer_id, holds=True))
 

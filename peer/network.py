@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import ctypes
 import socket
+import struct
 from collections.abc import Callable
 from ipaddress import AddressValueError, IPv4Address
 from typing import Any, Final
@@ -36,7 +38,18 @@ datagrams, a flood of which would never let it go."""
 # Linux, from its headers: the module socket doesn't name them.
 _SO_SNDBUFFORCE: Final = 32
 _SO_RCVBUFFORCE: Final = 33
+_SO_ATTACH_FILTER: Final = 26
 _IP_MULTICAST_ALL: Final = 49
+
+# Classic BPF, the filters that Linux runs on datagrams: a UDP socket's filter sees the UDP header first, which
+# begins with the source port, and the IP header from an offset of its own on.
+_BPF_LOAD_WORD: Final = 0x20
+_BPF_LOAD_HALF: Final = 0x28
+_BPF_IF_EQUAL: Final = 0x15
+_BPF_RETURN: Final = 0x06
+_BPF_IP_HEADER: Final = 0xFFF0_0000
+_IP_SOURCE_OFFSET: Final = 12
+_UDP_HEADER_BYTES: Final = 8
 
 
 class NetworkUnusable(Exception):
@@ -134,10 +147,13 @@ class UdpNetwork:
         ttl: int,
         receive_buffer_bytes: int,
         send_buffer_bytes: int = SEND_BUFFER_BYTES,
+        spares_echoes: bool = False,
     ) -> None:
+        """*spares_echoes*: where the system can tell them, what was sent from here isn't heard here."""
         self._reactor = reactor
         self._rare_log = RareLog(clock=reactor)
         self._asked_buffer_bytes = receive_buffer_bytes
+        self._spares_echoes = spares_echoes
         self._joined: set[GroupAddress] = set()
         self._ports: list[Any] = []
         self._closed: Deferred[None] | None = None
@@ -162,6 +178,8 @@ class UdpNetwork:
                 handle.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
                 granted = _enlarge(handle, (_SO_RCVBUFFORCE, socket.SO_RCVBUF), self._asked_buffer_bytes)
                 _refuse_other_memberships(handle)
+                if self._spares_echoes:
+                    _refuse_datagrams_of(handle, self.own_address)
                 handle.bind((group.host, group.port))
                 member = socket.inet_aton(group.host) + socket.inet_aton(self._interface)
                 handle.setsockopt(socket.IPPROTO_IP, socket.IP_ADD_MEMBERSHIP, member)
@@ -182,7 +200,8 @@ class UdpNetwork:
         if self._closed is not None:
             return
         try:
-            self._sending.write(datagram, (group.host, group.port))
+            # Twisted's write() first looks whether the address is one, each time.
+            self._sending.socket.sendto(datagram, (group.host, group.port))
         except OSError as error:
             self.failed_sends += 1
             if self._rare_log.is_due(error.errno):
@@ -296,6 +315,30 @@ def _refuse_other_memberships(handle: socket.socket) -> None:
         handle.setsockopt(socket.IPPROTO_IP, _IP_MULTICAST_ALL, 0)
     except OSError:
         # Another system, or an old one: one hears the same group on two networks then.
+        return
+
+
+def _refuse_datagrams_of(handle: socket.socket, source: SourceAddress) -> None:
+    """Have Linux drop what comes from the address before it is queued: an echo costs as much as any chunk."""
+    host, port = source
+    (address,) = struct.unpack("!I", socket.inet_aton(host))
+    program = b"".join(
+        struct.pack("HBBI", code, if_so, if_not, value)
+        for code, if_so, if_not, value in (
+            (_BPF_LOAD_HALF, 0, 0, 0),
+            (_BPF_IF_EQUAL, 0, 3, port),
+            (_BPF_LOAD_WORD, 0, 0, _BPF_IP_HEADER + _IP_SOURCE_OFFSET),
+            (_BPF_IF_EQUAL, 0, 1, address),
+            (_BPF_RETURN, 0, 0, 0),
+            (_BPF_RETURN, 0, 0, MAX_DATAGRAM_BYTES + _UDP_HEADER_BYTES),
+        )
+    )
+    instructions = ctypes.create_string_buffer(program, len(program))
+    filter_program = struct.pack("HP", len(program) // 8, ctypes.addressof(instructions))
+    try:
+        handle.setsockopt(socket.SOL_SOCKET, _SO_ATTACH_FILTER, filter_program)
+    except OSError:
+        # Another system: the channel drops them itself.
         return
 
 

@@ -30,8 +30,8 @@ class Sending(Protocol):
     def cost(self) -> int:
         """Bytes that it counts for in the pace."""
 
-    async def make(self) -> Message | None:
-        """Make the message when its turn comes near: None if it is no longer wanted."""
+    def make(self) -> Message | None | Deferred[Any]:
+        """Make the message when its turn comes near, now or later: None if it is no longer wanted."""
 
     def send(self, message: Any) -> None:
         """Its turn has come: send what was made, if it is still wanted."""
@@ -40,7 +40,7 @@ class Sending(Protocol):
 @define(eq=False)
 class _Made:
     sending: Sending
-    making: Deferred[Message | None] | None = None
+    making: Deferred[Any] | None = None
     message: Message | None = None
 
 
@@ -117,9 +117,12 @@ class Outbox:
         while self._queue and len(self._made) < READ_AHEAD:
             made = _Made(self._queue.popleft())
             self._made.append(made)
-            making = Deferred.fromCoroutine(made.sending.make())
-            made.making = making
-            making.addBoth(self._is_made, made)
+            message = made.sending.make()
+            if isinstance(message, Deferred):
+                made.making = message
+                message.addBoth(self._is_made, made)
+            else:
+                made.message = message
         return bool(self._made) and self._made[0].making is None
 
     def _is_made(self, outcome: Message | Failure | None, made: _Made) -> None:

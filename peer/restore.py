@@ -47,7 +47,7 @@ class ChunkRestore:
         """What the CHUNK will cost that it asks for; see Sending."""
         return self._place.cost
 
-    async def make(self) -> GetChunk | None:
+    def make(self) -> GetChunk | None:
         """See Sending."""
         return None if self._is_over else self._restores.getchunk(self.chunk_id)
 

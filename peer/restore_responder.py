@@ -6,6 +6,7 @@ from collections.abc import Callable
 from random import Random
 
 from attrs import define, field, frozen
+from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 
 from peer.blocking import Lane
@@ -155,8 +156,8 @@ class _Answering:
         # Most chunks are full; nobody knows before it is read.
         return CHUNK_SIZE
 
-    async def make(self) -> Chunk | None:
-        return await self._responder.read(self._chunk_id, self._answer)
+    def make(self) -> Deferred[Chunk | None]:
+        return Deferred.fromCoroutine(self._responder.read(self._chunk_id, self._answer))
 
     def send(self, chunk: Chunk) -> None:
         self._responder.send(chunk, self._answer)

@@ -63,14 +63,19 @@ class PeerService(Service):
         *,
         reactor: Any,
         random: Random,
+        delay_random: Random,
         wall_clock: Callable[[], float],
         environment: Mapping[str, str],
         give_up: Callable[[str], None],
     ) -> None:
-        """*give_up* is told in one sentence why the peer can't start, and ends the process."""
+        """*random* draws what nobody may guess, *delay_random* the rest.
+
+        *give_up* is told in one sentence why the peer can't start, and ends the process.
+        """
         self._config = config
         self._reactor = reactor
         self._random = random
+        self._delay_random = delay_random
         self._wall_clock = wall_clock
         self._environment = environment
         self._give_up = give_up
@@ -113,6 +118,7 @@ class PeerService(Service):
             interface=config.interface,
             ttl=config.ttl,
             receive_buffer_bytes=config.receive_buffer_bytes,
+            spares_echoes=True,
         )
         self._peer = Peer(
             config,
@@ -120,7 +126,8 @@ class PeerService(Service):
             Doors(
                 clock=reactor,
                 wall_clock=self._wall_clock,
-                random=self._random,
+                random=self._delay_random,
+                salt_random=self._random,
                 network=self._network,
                 disk=PosixDisk(),
                 executor=self._executor,

@@ -49,7 +49,10 @@ class Turnstile:
 
     @property
     def _has_room(self) -> bool:
-        return all(window.has_room for window in self._windows)
+        for window in self._windows:
+            if not window.has_room:
+                return False
+        return True
 
     def _take(self, size: int) -> None:
         for window in self._windows:
@@ -73,7 +76,10 @@ class TaskGroup:
 
     def add(self, task: Coroutine[Deferred[Any], Any, None]) -> None:
         """Have *task* run as one of the group; after a failure it is cancelled at once."""
-        deferred = Deferred.fromCoroutine(task)
+        self.watch(Deferred.fromCoroutine(task))
+
+    def watch(self, deferred: Deferred[None]) -> None:
+        """Have *deferred* be one of the group, as ``add``."""
         self._running.add(deferred)
         deferred.addBoth(self._has_ended, deferred)
         if self._failure is not None:

@@ -20,6 +20,7 @@ from twisted.python.failure import Failure
 
 from peer.config import GroupAddress
 from peer.network import DATAGRAMS_A_TURN, NetworkUnusable, SourceAddress, UdpNetwork
+from protocol.limits import MAX_DATAGRAM_BYTES
 from tests.peer.network_contract import NETWORK_CONTRACT, Ear, Story
 from tests.support.in_reactor import in_reactor
 
@@ -51,8 +52,16 @@ class Loopback:
     groups: list[GroupAddress] = field(factory=_drawn_groups)
     opened: list[UdpNetwork] = field(factory=list)
 
-    def open(self, interface: str = LOOPBACK, receive_buffer_bytes: int = 1_000_000) -> UdpNetwork:
-        network = UdpNetwork(reactor, interface=interface, ttl=0, receive_buffer_bytes=receive_buffer_bytes)
+    def open(
+        self, interface: str = LOOPBACK, receive_buffer_bytes: int = 1_000_000, *, spares_echoes: bool = False
+    ) -> UdpNetwork:
+        network = UdpNetwork(
+            reactor,
+            interface=interface,
+            ttl=0,
+            receive_buffer_bytes=receive_buffer_bytes,
+            spares_echoes=spares_echoes,
+        )
         self.opened.append(network)
         return network
 
@@ -127,6 +136,35 @@ async def test_what_is_sent_goes_as_far_as_it_was_told_and_to_this_computer_too(
 
     assert (ttl, is_looped) == (0, 1)
     assert interface == int.from_bytes(socket.inet_aton(host), sys.byteorder)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems leave echoes to the channel")
+@pytest.mark.parametrize("size", [0, 100, MAX_DATAGRAM_BYTES])
+@in_reactor
+async def test_own_echoes_can_be_spared_and_nothing_else_is_taken_for_one(size: int) -> None:
+    """SPEC.md 2.11: another socket of this computer is another source, and so is another address."""
+    world = Loopback()
+    group = world.groups[0]
+    first, second = world.open(spares_echoes=True), world.open(spares_echoes=True)
+    ears = Ear(world.clock), Ear(world.clock)
+    first.join(group, ears[0])
+    second.join(group, ears[1])
+    _, port = first.own_address
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as namesake:
+        namesake.bind(("127.0.0.2", port))
+        namesake.setsockopt(socket.IPPROTO_IP, socket.IP_MULTICAST_TTL, 0)
+        namesake.setsockopt(socket.IPPROTO_IP, socket.IP_MULTICAST_IF, socket.inet_aton(LOOPBACK))
+        namesake.sendto(bytes(size), (group.host, group.port))
+    first.send(group, bytes(size))
+    second.send(group, bytes(size))
+    await ears[0].has_heard(2)
+    await ears[1].has_heard(2)
+    await world.settle()
+    await world.close()
+
+    assert [source for _, source in ears[0].heard] == [("127.0.0.2", port), second.own_address]
+    assert [source for _, source in ears[1].heard] == [("127.0.0.2", port), first.own_address]
+    assert {len(datagram) for ear in ears for datagram, _ in ear.heard} == {size}
 
 
 @in_reactor

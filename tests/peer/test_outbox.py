@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 
 import pytest
 from attrs import frozen
@@ -20,6 +20,9 @@ RATE = 10_000.0
 """Bytes a second: ten of these messages."""
 
 
+Make = Callable[[], Chunk | None | Deferred[Chunk | None]]
+
+
 def message(number: int) -> Chunk:
     return Chunk(VERSION_1_0, PeerId(1), FILE, number, bytes(SIZE))
 
@@ -34,13 +37,13 @@ class World:
         self.outbox = Outbox(clock=self.clock, pacers=[Pacer(RATE, 2.0 * SIZE), *other_paces])
 
     def enqueue(self, number: int) -> None:
-        async def make() -> Chunk:
+        def make() -> Chunk:
             self.made.append(number)
             return message(number)
 
         self.enqueue_made_by(make)
 
-    def enqueue_made_by(self, make: Callable[[], Awaitable[Chunk | None]]) -> None:
+    def enqueue_made_by(self, make: Make) -> None:
         self.outbox.enqueue(OneMessage(self, make))
 
     @property
@@ -53,11 +56,11 @@ class OneMessage:
     """A Sending."""
 
     world: World
-    maker: Callable[[], Awaitable[Chunk | None]]
+    maker: Make
     cost: int = SIZE
 
-    async def make(self) -> Chunk | None:
-        return await self.maker()
+    def make(self) -> Chunk | None | Deferred[Chunk | None]:
+        return self.maker()
 
     def send(self, made: Chunk) -> None:
         self.world.sent.append((round(self.world.clock.seconds(), 6), made.chunk_no))
@@ -140,11 +143,8 @@ def test_one_that_takes_long_to_make_does_not_lose_its_turn() -> None:
 def test_one_that_is_no_longer_wanted_takes_neither_turn_nor_pace() -> None:
     world = World()
 
-    async def nothing() -> None:
-        return None
-
     for _unwanted in range(10):
-        world.enqueue_made_by(nothing)
+        world.enqueue_made_by(lambda: None)
     world.enqueue(1)
     assert world.sent == [(0.0, 1)]
 
@@ -152,10 +152,10 @@ def test_one_that_is_no_longer_wanted_takes_neither_turn_nor_pace() -> None:
 def test_one_that_cannot_be_made_does_not_keep_the_others() -> None:
     world = World()
 
-    async def impossible() -> Chunk:
+    async def impossible() -> Chunk | None:
         raise KeyError("a mistake of ours")
 
-    world.enqueue_made_by(impossible)
+    world.enqueue_made_by(lambda: Deferred.fromCoroutine(impossible()))
     world.enqueue(1)
     assert world.numbers == [1]
 
@@ -163,7 +163,7 @@ def test_one_that_cannot_be_made_does_not_keep_the_others() -> None:
 def test_what_is_enqueued_while_another_is_made_waits_for_its_turn() -> None:
     world = World()
 
-    async def make_and_enqueue() -> Chunk:
+    def make_and_enqueue() -> Chunk:
         world.enqueue(2)
         return message(1)
 

@@ -148,6 +148,7 @@ class Computer(StorageWatcher):
             clock=clock,
             wall_clock=lambda: FIRST_WALL_TIME + world.clock.seconds() + self.wall_step,
             random=self._random("peer"),
+            salt_random=self._random("salt"),
             network=network,
             disk=self.disk,
             executor=executor,

@@ -74,6 +74,7 @@ class Member:
             clock=self.clock,
             wall_clock=group.clock.seconds,
             random=group.random,
+            salt_random=group.random,
             network=self.network,
             disk=self.disk,
             executor=self.executor,
