@@ -93,7 +93,7 @@ class ChunkBackup:
         """*peer_id* says that it dropped the chunk."""
         self.replication.discard(peer_id)
 
-    def make(self) -> PutChunk | None | Deferred[PutChunk | None]:
+    def make(self) -> PutChunk | Deferred[PutChunk | None] | None:
         """Make the next PUTCHUNK; see Sending."""
         body, self._body = self._body, None
         if self._is_over:

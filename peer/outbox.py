@@ -30,7 +30,7 @@ class Sending(Protocol):
     def cost(self) -> int:
         """Bytes that it counts for in the pace."""
 
-    def make(self) -> Message | None | Deferred[Any]:
+    def make(self) -> Message | Deferred[Any] | None:
         """Make the message when its turn comes near, now or later: None if it is no longer wanted."""
 
     def send(self, message: Any) -> None:

@@ -49,10 +49,7 @@ class Turnstile:
 
     @property
     def _has_room(self) -> bool:
-        for window in self._windows:
-            if not window.has_room:
-                return False
-        return True
+        return all(window.has_room for window in self._windows)
 
     def _take(self, size: int) -> None:
         for window in self._windows:

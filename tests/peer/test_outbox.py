@@ -20,7 +20,7 @@ RATE = 10_000.0
 """Bytes a second: ten of these messages."""
 
 
-Make = Callable[[], Chunk | None | Deferred[Chunk | None]]
+Make = Callable[[], Chunk | Deferred[Chunk | None] | None]
 
 
 def message(number: int) -> Chunk:
@@ -59,7 +59,7 @@ class OneMessage:
     maker: Make
     cost: int = SIZE
 
-    def make(self) -> Chunk | None | Deferred[Chunk | None]:
+    def make(self) -> Chunk | Deferred[Chunk | None] | None:
         return self.maker()
 
     def send(self, made: Chunk) -> None:
