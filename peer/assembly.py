@@ -31,7 +31,7 @@ from peer.restore_responder import GetChunkResponder
 from peer.router import Router
 from peer.speaker import Speaker
 from peer.state import PeerState
-from peer.traffic import Traffic
+from peer.traffic import SendLimit, Traffic
 from peer.withdrawal import Withdrawals
 from protocol.flow import FlowControl
 from protocol.limits import (
@@ -96,11 +96,13 @@ class Peer:
         )
         speaker = Speaker(peer_id=self.peer_id, version=config.version, send=self._channel.send)
         chunk_pacer = Pacer(CHUNK_BYTES_PER_SECOND, burst_at(CHUNK_BYTES_PER_SECOND))
-        self._chunk_outbox = Outbox(clock=clock, pacers=[chunk_pacer])
+        send_limit = SendLimit(config.send_limit)
+        self._chunk_outbox = Outbox(clock=clock, pacers=[chunk_pacer, send_limit.pacer])
         self._backup_traffic = Traffic(
             flow=FlowControl(most_window=MAX_BACKUP_WINDOW_BYTES),
             most_unsent_bytes=MAX_UNSENT_BYTES,
             most_bytes_under_way=MAX_BACKUP_BYTES_UNDER_WAY,
+            limit=send_limit,
             clock=clock,
         )
         self._restore_traffic = Traffic(
@@ -237,6 +239,7 @@ class Peer:
                 catalog_lane=catalog_lane,
             ),
             restored_folder=storage.restored_folder,
+            send_limit=send_limit,
             clock=clock,
         )
         router = Router(own_id=self.peer_id, dead_files=self._dead_files)

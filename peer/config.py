@@ -17,6 +17,11 @@ KBYTE = 1000
 """Bytes in the KByte of RECLAIM, STATE and the capacity (SPEC.md section 7)."""
 
 DEFAULT_CONTROL = AccessPoint(host="127.0.0.1", port=7600)
+MBYTE = 1_000_000
+"""Bytes in the MB of a send limit."""
+
+NO_SEND_LIMIT = 0
+
 DEFAULT_TTL = 1
 DEFAULT_RECEIVE_BUFFER_BYTES = 32 * 1024 * 1024
 
@@ -91,6 +96,8 @@ class PeerConfig:
     control: AccessPoint = DEFAULT_CONTROL
     last_copy_grace: float = LAST_COPY_GRACE
     """Seconds that a reclaimed chunk which nobody else takes is kept for the group."""
+    send_limit: int = NO_SEND_LIMIT
+    """Bytes a second of chunks that leave at the most. Lower leaves more of the network to others, for longer."""
 
     @classmethod
     def from_options(cls, options: Mapping[str, str | None], environment: Mapping[str, str]) -> Self:
@@ -118,6 +125,11 @@ class PeerConfig:
             ),
             control=_access_point(given("control")),
             last_copy_grace=_whole_number("last-copy-grace", given("last-copy-grace"), 0, 8_760) * 3600.0,
+            send_limit=(
+                NO_SEND_LIMIT
+                if given("send-limit") == "none"
+                else _whole_number("send-limit", given("send-limit"), 1, 999_999) * MBYTE
+            ),
         )
 
 

@@ -34,6 +34,7 @@ from peer.home import Home
 from peer.reclaim import SpaceReclaim
 from peer.restore import ChunkRestores
 from peer.state import KBYTE, PeerState
+from peer.traffic import SendLimit
 from protocol.values import MAX_DEGREE, MIN_DEGREE
 from storage.errors import StorageError
 from storage.interfaces import IChunkStore, StoreUsage
@@ -91,6 +92,7 @@ class Operations:
         store_lane: Lane,
         state: PeerState,
         restored_folder: str,
+        send_limit: SendLimit,
         clock: IReactorTime,
     ) -> None:
         self._home = home
@@ -101,6 +103,7 @@ class Operations:
         self._store_lane = store_lane
         self._state = state
         self._restored_folder = restored_folder
+        self._send_limit = send_limit
         self._clock = clock
         self._backups_under_way: dict[str, _BackupUnderWay] = {}
         self._interruptible_runs: dict[Deferred[Any], str] = {}
@@ -180,6 +183,10 @@ class Operations:
             raise OperationError(ErrorCode.USAGE, f"A capacity is a number of KByte from 0 up, not {kbytes}.")
         self._check_running()
         return await self._outcome(Deferred.fromCoroutine(self._reclaim(kbytes * KBYTE, progress)))
+
+    async def limit_sending(self, bytes_per_second: int) -> None:
+        """Send chunks at so many bytes a second at the most; see IOperations."""
+        self._send_limit.set(bytes_per_second)
 
     async def state_summary(self) -> StateSummary:
         """What the peer is and has, in numbers."""

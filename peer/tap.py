@@ -57,6 +57,7 @@ class Options(usage.Options):
         ],
         ["receive-buffer", None, str(DEFAULT_RECEIVE_BUFFER_BYTES), "Bytes to ask for, for each group."],
         ["last-copy-grace", None, "24", "Hours that a reclaimed chunk nobody else takes is kept."],
+        ["send-limit", None, "none", "MB a second of chunks to send at the most, or none."],
     ]
 
     def postOptions(self) -> None:

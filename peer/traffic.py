@@ -2,14 +2,33 @@
 
 from __future__ import annotations
 
+from math import inf
+
 from twisted.internet.interfaces import IReactorTime
 
+from peer.config import NO_SEND_LIMIT
 from peer.outbox import Outbox
 from peer.waiting import Turnstile
 from protocol.flow import FlowControl
 from protocol.pacing import Pacer, burst_at, sending_cost
 from protocol.values import PeerId
 from protocol.window import Window
+
+
+class SendLimit:
+    """What the user lets leave at the most, of all that a peer sends in chunks."""
+
+    def __init__(self, bytes_per_second: float) -> None:
+        """As ``set``."""
+        self.pacer = Pacer(inf, 0.0)
+        self.set(bytes_per_second)
+
+    def set(self, bytes_per_second: float) -> None:
+        """Let so much leave from now on; NO_SEND_LIMIT for any amount."""
+        if bytes_per_second == NO_SEND_LIMIT:
+            self.pacer.set_pace(inf, 0.0)
+        else:
+            self.pacer.set_pace(bytes_per_second, burst_at(bytes_per_second))
 
 
 class Traffic:
@@ -23,9 +42,9 @@ class Traffic:
         self,
         *,
         flow: FlowControl,
-        most_unsent_bytes: float = float("inf"),
-        most_bytes_under_way: float = float("inf"),
-        limit: Pacer | None = None,
+        most_unsent_bytes: float = inf,
+        most_bytes_under_way: float = inf,
+        limit: SendLimit | None = None,
         clock: IReactorTime,
     ) -> None:
         """*limit* is kept by whatever leaves, besides the pace of the *flow*.
@@ -35,7 +54,7 @@ class Traffic:
         self.flow = flow
         self.clock = clock
         self._pacer = Pacer(flow.rate, burst_at(flow.rate))
-        self.outbox = Outbox(clock=clock, pacers=[self._pacer] if limit is None else [self._pacer, limit])
+        self.outbox = Outbox(clock=clock, pacers=[self._pacer, *([] if limit is None else [limit.pacer])])
         self.in_flight = Window(flow.window)
         self.unsent = Window(most_unsent_bytes)
         self.under_way = Window(most_bytes_under_way)

@@ -224,6 +224,7 @@ class TestTables:
                 commands.Restore,
                 commands.Delete,
                 commands.Reclaim,
+                commands.Limit,
                 commands.Summary,
                 commands.Page,
                 commands.Progressed,

@@ -204,6 +204,12 @@ class Reclaim(ControlCommand):
     ]
 
 
+class Limit(ControlCommand):
+    """Client to server: IOperations.limit_sending."""
+
+    arguments = [(b"bytes_per_second", Number())]
+
+
 class Summary(ControlCommand):
     """Client to server: IOperations.state_summary."""
 

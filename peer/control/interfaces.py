@@ -158,6 +158,9 @@ class IOperations(Interface):
     def reclaim(kbytes: int, progress: ProgressListener) -> Awaitable[ReclaimReport]:
         """Lend at most `kbytes` KByte from now on, dropping copies as needed."""
 
+    def limit_sending(bytes_per_second: int) -> Awaitable[None]:
+        """Send chunks at so many bytes a second at the most from now on, until the peer stops; 0 for no limit."""
+
     def state_summary() -> Awaitable[StateSummary]:
         """What the peer is and has, in numbers."""
 

@@ -110,6 +110,13 @@ class OperationResponders(CommandLocator):
             _refuse_enhanced("RECLAIM", enhanced)
             return asdict(await self._operations.reclaim(kbytes, push))
 
+    @commands.Limit.responder
+    async def limit(self, bytes_per_second: int) -> Fields:
+        """IOperations.limit_sending."""
+        with _errors_for_the_wire():
+            await self._operations.limit_sending(bytes_per_second)
+            return {}
+
     @commands.Summary.responder
     async def summary(self) -> Fields:
         """IOperations.state_summary."""

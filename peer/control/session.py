@@ -111,6 +111,10 @@ class Session:
             fields = await self._call(commands.Reclaim, run=run, kbytes=kbytes, enhanced=enhanced)
         return ReclaimReport(**fields)
 
+    async def limit_sending(self, bytes_per_second: int) -> None:
+        """IOperations.limit_sending."""
+        await self._call(commands.Limit, bytes_per_second=bytes_per_second)
+
     async def summary(self) -> StateSummary:
         """IOperations.state_summary."""
         return StateSummary(**await self._call(commands.Summary))

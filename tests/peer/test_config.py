@@ -6,7 +6,15 @@ from pathlib import Path
 
 import pytest
 
-from peer.config import DEFAULT_GROUPS, GroupAddress, Groups, PeerConfig, SettingError, data_folder
+from peer.config import (
+    DEFAULT_GROUPS,
+    NO_SEND_LIMIT,
+    GroupAddress,
+    Groups,
+    PeerConfig,
+    SettingError,
+    data_folder,
+)
 from peer.control.access_point import AccessPoint
 from peer.tap import Options
 from protocol.timing import LAST_COPY_GRACE
@@ -56,6 +64,7 @@ class TestDefaults:
             capacity_bytes=None,
             control=AccessPoint(host="127.0.0.1", port=7600),
             last_copy_grace=LAST_COPY_GRACE,
+            send_limit=NO_SEND_LIMIT,
         )
 
     def test_they_are_those_of_a_configuration_made_by_hand(self) -> None:
@@ -81,7 +90,7 @@ class TestOptions:
         groups = ["--mc", "224.0.0.1:1", "--mdb", "239.255.255.255:65535", "--mdr", "230.1.2.3:4000"]
         rest = ["--id", "7", "--protocol-version", "1.0", "--edition", "version-first", "--ttl", "0"]
         rest += ["--interface", "127.0.0.1", "--capacity", "640", "--control", "/run/peer.socket"]
-        rest += ["--receive-buffer", "65536", "--last-copy-grace", "0"]
+        rest += ["--receive-buffer", "65536", "--last-copy-grace", "0", "--send-limit", "12"]
         assert read(*groups, *rest) == PeerConfig(
             store="/data/store",
             peer_id=7,  # type: ignore[arg-type]  # PeerId is an int
@@ -97,6 +106,7 @@ class TestOptions:
             capacity_bytes=640_000,
             control=AccessPoint(path="/run/peer.socket"),
             last_copy_grace=0.0,
+            send_limit=12_000_000,
         )
 
     def test_the_capacity_is_in_kbyte_of_1000_bytes(self) -> None:
@@ -124,6 +134,9 @@ class TestRefusals:
     @pytest.mark.parametrize(
         ("name", "value"),
         [
+            ("send-limit", "0"),
+            ("send-limit", "1.5"),
+            ("send-limit", ""),
             ("id", "-1"),
             ("id", str(MAX_DRAWN_PEER_ID + 1)),
             ("id", "seven"),

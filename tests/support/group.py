@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from random import Random
 from types import TracebackType
-from typing import Final, Self, TypeVar, cast
+from typing import Any, Final, Self, TypeVar, cast
 
-from attrs import define
+from attrs import define, field
 from twisted.internet.defer import Deferred
 from twisted.logger import ILogObserver, LogEvent, LogLevel, formatEvent, globalLogPublisher
 
@@ -51,6 +51,10 @@ class Member:
     disk: MemoryDisk
     disk_seconds: float = 0.005
     """What a call to the disk takes at the most."""
+    read_seconds: float = 0.0
+    """What it takes to read one datagram."""
+    receive_buffer_bytes: int = 64 * 1024 * 1024
+    config: PeerConfig = field(factory=lambda: PeerConfig(store=STORE))
     peer: Peer | None = None
     storage: OpenStorage | None = None
     network: MemoryNetwork | None = None
@@ -67,7 +71,11 @@ class Member:
             draw_peer_id=lambda: self.peer_id,
             capacity_bytes=self.capacity_bytes,
         )
-        self.network = group.lan.network(f"10.0.0.{self.peer_id}")
+        self.network = group.lan.network(
+            f"10.0.0.{self.peer_id}",
+            receive_buffer_bytes=self.receive_buffer_bytes,
+            read_seconds=self.read_seconds,
+        )
         self.clock = OwnClock(group.clock)
         self.executor = ClockExecutor(clock=self.clock, random=group.random, max_delay=self.disk_seconds)
         doors = Doors(
@@ -79,7 +87,7 @@ class Member:
             disk=self.disk,
             executor=self.executor,
         )
-        self.peer = Peer(PeerConfig(store=STORE), self.storage, doors)
+        self.peer = Peer(self.config, self.storage, doors)
         self.group.run(self.peer.start())
 
     def stop(self) -> None:
@@ -202,10 +210,10 @@ class Group:
         finally:
             globalLogPublisher.removeObserver(cast(ILogObserver, self._note_logged))
 
-    def add(self, peer_id: int, capacity_bytes: int = PLENTY, *, disk_seconds: float = 0.005) -> Member:
-        """Let one more computer join."""
+    def add(self, peer_id: int, capacity_bytes: int = PLENTY, **of_member: Any) -> Member:
+        """Let one more computer join; *of_member* are further fields of it."""
         disk = MemoryDisk(total_bytes=10 * PLENTY)
-        member = Member(self, PeerId(peer_id), capacity_bytes, disk, disk_seconds)
+        member = Member(self, PeerId(peer_id), capacity_bytes, disk, **of_member)
         self.members[peer_id] = member
         member.start()
         return member

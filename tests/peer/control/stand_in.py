@@ -86,6 +86,9 @@ class StandIn:
         self._note("reclaim", kbytes)
         return RECLAIM
 
+    async def limit_sending(self, bytes_per_second: int) -> None:
+        self._note("limit_sending", bytes_per_second)
+
     async def state_summary(self) -> StateSummary:
         self._note("state_summary")
         return SUMMARY

@@ -29,12 +29,14 @@ async def test_each_operation_arrives_with_its_operands_and_its_report_comes_bac
         assert await session.restore("/home/ada/photo.jpg") == RESTORE
         assert (await session.delete("/home/ada/photo.jpg")).file_id == FILE_ID
         assert await session.reclaim(1000) == RECLAIM
+        await session.limit_sending(12_000_000)
         assert await session.summary() == SUMMARY
     assert operations.asked == [
         ("backup", "/home/ada/photo.jpg", 2),
         ("restore", "/home/ada/photo.jpg"),
         ("delete", "/home/ada/photo.jpg"),
         ("reclaim", 1000),
+        ("limit_sending", 12_000_000),
         ("state_summary",),
     ]
 
