@@ -35,6 +35,7 @@ def _replay(seed: int, keys: list[str] | None, *, is_to_shrink: bool) -> int:
         keys, outcome = shrink(seed, outcome.violation.invariant)
     plan = draw_plan(seed) if keys is None else draw_plan(seed).only(keys)
     print(f"seed {seed}: capacities {plan.capacities}, latency up to {plan.link.max_latency} s")
+    print(f"switched on at {', '.join(f'{at:.1f}' for at in plan.starts)} s")
     for planned in plan.planned:
         print(planned)
     print()

@@ -50,6 +50,8 @@ class Plan:
     """Of the peers 1, 2 and so on, in bytes."""
     read_seconds: tuple[float, ...]
     """What reading one datagram takes each of them, and 0 for no time at all."""
+    starts: tuple[float, ...]
+    """When each of them is switched on first."""
     link: Link
     planned: tuple[Planned, ...]
 
@@ -72,6 +74,8 @@ def draw_plan(seed: int) -> Plan:
         (_fault(random, peers, acts) for _ in range(_how_many_faults(random))),
         key=lambda timed: timed[0],
     )
+    acts += _later_acts(Random(f"{seed} aftermath"), acts)
+    went_wrong += _later_faults(Random(f"{seed} late faults"), peers)
     planned = [Planned(f"u{number}", at, act) for number, (at, act) in enumerate(acts, 1)]
     strangers = sorted(draw_strangers(Random(f"{seed} strangers"), STORM), key=lambda timed: timed[0])
     planned += [Planned(f"s{number}", at, act) for number, (at, act) in enumerate(strangers, 1)]
@@ -80,9 +84,34 @@ def draw_plan(seed: int) -> Plan:
         seed=seed,
         capacities=tuple(random.choice(_CAPACITIES) for _ in range(peers)),
         read_seconds=tuple(0.002 if random.random() < 0.1 else 0.0 for _ in range(peers)),
+        starts=_starts(Random(f"{seed} starts"), peers),
         link=Link(max_latency=random.choice(_LATENCIES)),
         planned=tuple(sorted(planned, key=lambda one: one.at)),
     )
+
+
+def _starts(random: Random, peers: int) -> tuple[float, ...]:
+    # Who comes late has none of the copies that everybody made: a repair finds a place there.
+    share = random.choice((0.0, 0.1, 0.5))
+    return tuple(random.uniform(0.0, STORM) if random.random() < share else 0.0 for _ in range(peers))
+
+
+def _later_acts(random: Random, acts: list[tuple[float, Act]]) -> list[tuple[float, Act]]:
+    """Restores that find what is damaged, when nothing else goes on."""
+    paths = sorted({(act.peer_id, act.path) for _, act in acts if isinstance(act, Backup)})
+    return [
+        (AFTERMATH + random.uniform(0.0, 8.0), Restore(peer_id, path))
+        for peer_id, path in paths
+        if random.random() < 0.3
+    ]
+
+
+def _later_faults(random: Random, peers: int) -> list[tuple[float, Fault]]:
+    """Bits that flip though all else is calm."""
+    return [
+        (AFTERMATH - random.uniform(5.0, 30.0), faults.BitFlip(random.randrange(peers) + 1, random.random()))
+        for _ in range(random.choice((0, 0, 1, 2, 4)))
+    ]
 
 
 def _how_many_faults(random: Random) -> int:

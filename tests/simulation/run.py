@@ -89,8 +89,8 @@ class Run:
     def _play(self) -> Inspection:
         world = self.world
         inspection = Inspection(world)
-        for computer in world.computers.values():
-            computer.start()
+        for computer, at in zip(world.computers.values(), self._plan.starts, strict=True):
+            world.clock.callLater(at, computer.start)
         for planned in self._plan.planned:
             world.clock.callLater(planned.at, self._act, planned)
         world.run(STORM)
