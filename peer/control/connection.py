@@ -95,16 +95,18 @@ class ControlConnection(BinaryBoxProtocol):
 
     def dataReceived(self, data: bytes) -> None:
         """Take in what came; whatever it is, nothing worse happens than that the connection ends."""
-        if self.is_over:
-            return
-        self._unfinished_bytes += len(data)
-        if self._unfinished_bytes > (MAX_BOX_BYTES if self.is_proven else MAX_UNPROVEN_BYTES):
-            self.drop("sent too much")
-            return
-        try:
-            super().dataReceived(data)
-        except Exception:
-            self.drop("sent what is not the control protocol")
+        while data and not self.is_over:
+            # Piece by piece: the box that proves the client may come with many more behind it.
+            most = (MAX_BOX_BYTES if self.is_proven else MAX_UNPROVEN_BYTES) - self._unfinished_bytes
+            if most <= 0:
+                self.drop("sent too much")
+                return
+            piece, data = data[:most], data[most:]
+            self._unfinished_bytes += len(piece)
+            try:
+                super().dataReceived(piece)
+            except Exception:
+                self.drop("sent what is not the control protocol")
 
     def lengthLimitExceeded(self, length: int) -> None:
         """End the connection: no key of a box has `length` bytes."""

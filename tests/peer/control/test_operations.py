@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 from attrs import evolve
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import Deferred, gatherResults
 
 from peer.control.interfaces import ErrorCode, FileState, OperationError, Progress, StatePage
 from tests.peer.control.stand_in import (
@@ -39,6 +39,16 @@ async def test_each_operation_arrives_with_its_operands_and_its_report_comes_bac
         ("limit_sending", 12_000_000),
         ("state_summary",),
     ]
+
+
+@in_reactor
+async def test_a_thousand_commands_sent_at_once_all_arrive() -> None:
+    """The bound for strangers holds until the first box with a seal, not until the last one that came with it."""
+    operations = StandIn()
+    async with session_with(operations) as session:
+        asked = [Deferred.fromCoroutine(session.backup(f"/home/ada/{number}", 2)) for number in range(1_000)]
+        assert await gatherResults(asked) == [BACKUP] * 1_000
+    assert len(operations.asked) == 1_000
 
 
 @in_reactor
