@@ -25,7 +25,7 @@ class Mortal(ForeignPeer):
     def _take(self, datagram: bytes, source: tuple[str, int]) -> None:
         try:
             super()._take(datagram, source)
-        except ValueError:
+        except (IndexError, ValueError):
             self.killed_by = datagram
 
 
