@@ -6,9 +6,9 @@ The checks run on every message received too, so each is one comparison; what th
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import Any, ClassVar
 
-from attrs import field, frozen
+from attrs import Factory, field, frozen
 
 from protocol.errors import DropReason, ProtocolError
 from protocol.values import (
@@ -23,6 +23,16 @@ from protocol.values import (
     PeerId,
     Version,
 )
+
+
+def _chunk_id_field() -> Any:
+    """The two fields that name a chunk as one: made once, since everybody who hears a message asks for it."""
+    return field(
+        init=False,
+        eq=False,
+        repr=False,
+        default=Factory(lambda message: ChunkId(message.file_id, message.chunk_no), takes_self=True),
+    )
 
 
 def _body_length(body: bytes) -> str:
@@ -67,6 +77,8 @@ class PutChunk:
     """The desired one, 1 to 9."""
     body: bytes = field(repr=_body_length)
     """The chunk, 0 to 64,000 bytes."""
+    chunk_id: ChunkId = _chunk_id_field()
+    """The chunk that this is about."""
 
     def __attrs_post_init__(self) -> None:
         _check_common(self.version, self.sender_id, self.file_id)
@@ -74,11 +86,6 @@ class PutChunk:
         if not MIN_DEGREE <= self.replication_degree <= MAX_DEGREE:
             raise ProtocolError(DropReason.BAD_DEGREE, f"a degree is from {MIN_DEGREE} to {MAX_DEGREE}")
         _check_body(self.version, self.body)
-
-    @property
-    def chunk_id(self) -> ChunkId:
-        """The chunk that this is about."""
-        return ChunkId(self.file_id, self.chunk_no)
 
 
 @frozen(slots=True)
@@ -96,16 +103,13 @@ class Chunk:
     """0 to 999,999."""
     body: bytes = field(repr=_body_length)
     """The chunk, 0 to 64,000 bytes."""
+    chunk_id: ChunkId = _chunk_id_field()
+    """The chunk that this is about."""
 
     def __attrs_post_init__(self) -> None:
         _check_common(self.version, self.sender_id, self.file_id)
         _check_chunk_no(self.chunk_no)
         _check_body(self.version, self.body)
-
-    @property
-    def chunk_id(self) -> ChunkId:
-        """The chunk that this is about."""
-        return ChunkId(self.file_id, self.chunk_no)
 
 
 @frozen(slots=True)
@@ -119,15 +123,12 @@ class _AboutChunk:
     file_id: FileId
     chunk_no: int
     """0 to 999,999."""
+    chunk_id: ChunkId = _chunk_id_field()
+    """The chunk that this is about."""
 
     def __attrs_post_init__(self) -> None:
         _check_common(self.version, self.sender_id, self.file_id)
         _check_chunk_no(self.chunk_no)
-
-    @property
-    def chunk_id(self) -> ChunkId:
-        """The chunk that this is about."""
-        return ChunkId(self.file_id, self.chunk_no)
 
 
 @frozen(slots=True)
