@@ -6,7 +6,7 @@ The checks run on every message received too, so each is one comparison; what th
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import ClassVar, Final
 
 from attrs import Factory, field, frozen
 
@@ -25,14 +25,8 @@ from protocol.values import (
 )
 
 
-def _chunk_id_field() -> Any:
-    """The two fields that name a chunk as one: made once, since everybody who hears a message asks for it."""
-    return field(
-        init=False,
-        eq=False,
-        repr=False,
-        default=Factory(lambda message: ChunkId(message.file_id, message.chunk_no), takes_self=True),
-    )
+_CHUNK_ID: Final = Factory(lambda message: ChunkId(message.file_id, message.chunk_no), takes_self=True)
+"""The two fields that name a chunk, as one: made once, since everybody who hears a message asks for it."""
 
 
 def _body_length(body: bytes) -> str:
@@ -77,7 +71,7 @@ class PutChunk:
     """The desired one, 1 to 9."""
     body: bytes = field(repr=_body_length)
     """The chunk, 0 to 64,000 bytes."""
-    chunk_id: ChunkId = _chunk_id_field()
+    chunk_id: ChunkId = field(init=False, eq=False, repr=False, default=_CHUNK_ID)
     """The chunk that this is about."""
 
     def __attrs_post_init__(self) -> None:
@@ -103,7 +97,7 @@ class Chunk:
     """0 to 999,999."""
     body: bytes = field(repr=_body_length)
     """The chunk, 0 to 64,000 bytes."""
-    chunk_id: ChunkId = _chunk_id_field()
+    chunk_id: ChunkId = field(init=False, eq=False, repr=False, default=_CHUNK_ID)
     """The chunk that this is about."""
 
     def __attrs_post_init__(self) -> None:
@@ -123,7 +117,7 @@ class _AboutChunk:
     file_id: FileId
     chunk_no: int
     """0 to 999,999."""
-    chunk_id: ChunkId = _chunk_id_field()
+    chunk_id: ChunkId = field(init=False, eq=False, repr=False, default=_CHUNK_ID)
     """The chunk that this is about."""
 
     def __attrs_post_init__(self) -> None:
