@@ -24,7 +24,6 @@ from protocol.values import (
     Version,
 )
 
-
 _CHUNK_ID: Final = Factory(lambda message: ChunkId(message.file_id, message.chunk_no), takes_self=True)
 """The two fields that name a chunk, as one: made once, since everybody who hears a message asks for it."""
 
