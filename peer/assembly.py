@@ -29,6 +29,7 @@ from peer.repair import RemovedResponder
 from peer.restore import ChunkRestores
 from peer.restore_responder import GetChunkResponder
 from peer.router import Router
+from peer.settlement import Settlement
 from peer.speaker import Speaker
 from peer.state import PeerState
 from peer.traffic import SendLimit, Traffic
@@ -156,7 +157,7 @@ class Peer:
             speaker=speaker,
             store=store,
             store_lane=store_lane,
-            on_dropped=[self._answers.forget_chunk],
+            on_dropped=[self._answers.forget_chunk, lambda chunk_id: self._settlement.forget_chunk(chunk_id)],
             on_kept=lambda chunk_id: self._repairs.repair(chunk_id),
             clock=clock,
         )
@@ -209,6 +210,13 @@ class Peer:
             clock=clock,
             random=random,
         )
+        self._settlement = Settlement(
+            vouch=self._answers.vouch,
+            store=store,
+            store_lane=store_lane,
+            is_deleted=lambda file_id: self._delete_responder.is_refused(file_id),
+            clock=clock,
+        )
         self._delete_responder = DeleteResponder(
             store=store,
             store_lane=store_lane,
@@ -220,6 +228,7 @@ class Peer:
                 self._repairs.forget_file,
                 self._withdrawals.forget_file,
                 self._backups.forget_file,
+                self._settlement.forget_file,
             ],
             clock=clock,
         )
@@ -264,6 +273,7 @@ class Peer:
         await self._home.start()
         self._channel.start(self._router.route)
         await self._delete_responder.start()
+        self._settlement.start()
         await self._dead_files.start()
         await self.operations.resume()
 
@@ -272,6 +282,7 @@ class Peer:
         self._channel.stop()
         self.operations.stop()
         for part in (
+            self._settlement,
             self._reclaiming,
             self._eviction,
             self._repairs,

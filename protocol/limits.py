@@ -128,6 +128,15 @@ MAX_UPPER_CASE_IDS = 4_096
 # store from becoming a storm.
 REMOVED_PER_SECOND = 100.0
 
+# STORED messages a second that settle files found without an index (SPEC.md 9.27). Nobody but the home of a dead
+# file answers one; they are some 20 KB a second. Stops the start of a holder of a million small files from
+# filling the receive buffers of the others.
+SETTLING_PER_SECOND = 200.0
+
+# Files that are settled together: what SETTLING_PER_SECOND lets out between two STOREDs for one file, so that no
+# time is lost. Stops the same start from filling memory: the rest stays in the index.
+MAX_FILES_SETTLING = 500
+
 # Seconds between two lines in the log for the same sender and drop reason. Stops a flood from filling the
 # disk with its own description.
 DROP_LOG_SPACING = 60.0

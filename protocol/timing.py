@@ -69,6 +69,13 @@ LAST_COPY_GRACE: Final = 24 * 3600.0
 """How long, of running time, such a last copy is kept before it is dropped all the same: a day, in which a
 group that was switched off for the night comes back."""
 
+SETTLING_SENDINGS: Final = 3
+"""How often STORED is multicast for a file that was found without an index: as for DELETE."""
+
+SETTLING_SPACING: Final = 2.5
+"""Between two of these, and from the last one to when the file counts as living: longer than
+DELETE_AGAIN_SPACING, so that the home of a dead one answers each with a DELETE."""
+
 
 def response_delay(random: Random) -> float:
     """How long to wait before answering: uniform in 0 to MAX_RESPONSE_DELAY seconds."""
