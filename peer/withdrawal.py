@@ -90,7 +90,7 @@ class Withdrawals:
         self._clock = clock
         self._pacer = Pacer(REMOVED_PER_SECOND, 1)
         self._under_way: dict[ChunkId, _Withdrawal] = {}
-        self._being_dropped: dict[ChunkId, Deferred[None]] = {}
+        self._being_dropped: dict[ChunkId, _Withdrawal] = {}
         self._is_stopped = False
 
     def is_withdrawing(self, chunk_id: ChunkId) -> bool:
@@ -110,7 +110,9 @@ class Withdrawals:
         try:
             await self._wait(withdrawal, WITHDRAWAL_QUIET)
             await self._wait(withdrawal, self._pace())
-            if withdrawal.given_up is None:
+            # A DELETE that came just before this began was carried out without a word to it.
+            is_held = await self._held(chunk_id) is not None
+            if is_held and withdrawal.given_up is None:
                 self._count_from_now(withdrawal)
                 self._speaker.removed(chunk_id)
                 await self._wait(withdrawal, WITHDRAWAL_TIME)
@@ -148,10 +150,10 @@ class Withdrawals:
         """Say REMOVED and drop the copy, whoever else holds the chunk; False if there is none."""
         if chunk_id in self._being_dropped or self._is_stopped:
             return False
-        paced = self._being_dropped[chunk_id] = deferLater(self._clock, self._pace())
+        drop = self._being_dropped[chunk_id] = _Withdrawal(is_offer=False)
         try:
-            await paced
-            if await self._held(chunk_id) is None:
+            await self._wait(drop, self._pace())
+            if await self._held(chunk_id) is None or drop.given_up is not None:
                 return False
             # Said first: whoever crashes between the two is not counted on for a copy that is gone.
             self._speaker.removed(chunk_id)
@@ -176,15 +178,16 @@ class Withdrawals:
 
     def forget_file(self, file_id: FileId) -> None:
         """The file was deleted: nothing of it is ours to keep or to offer."""
-        for chunk_id, withdrawal in list(self._under_way.items()):
+        for chunk_id, withdrawal in [*self._under_way.items(), *self._being_dropped.items()]:
             if chunk_id.file_id == file_id:
                 withdrawal.give_up(_End.VOID)
 
     def stop(self) -> None:
         """Begin to drop nothing more; whoever withdraws a copy is to be cancelled by who began it."""
         self._is_stopped = True
-        for paced in list(self._being_dropped.values()):
-            paced.cancel()
+        for drop in list(self._being_dropped.values()):
+            if drop.waiting is not None:
+                drop.waiting.cancel()
 
     def _pace(self) -> float:
         """How many seconds the next REMOVED has to wait, so that all of them keep their rate."""

@@ -63,6 +63,7 @@ class TestHolder:
                 damage(group, 20)
                 home.getchunk(CHUNK)
                 while not group.said(Removed, by=20):
+                    assert group.clock.seconds() < 30.0
                     group.pass_time(0.001)
                 group.pass_time(A_MOMENT)
                 assert not holds(group, 20)
@@ -108,13 +109,33 @@ class TestHolder:
                 damage(group, 20)
                 home.getchunk(CHUNK)
                 while not group.said(Removed, by=20):
+                    assert group.clock.seconds() < 30.0
                     say_removed(home, CHUNK, 80)
                     home.putchunk(CHUNK, BODY)
                     group.pass_time(0.05)
                 [(removed_at, _)] = group.said(Removed, by=20)
                 while holds(group, 20):
+                    assert group.clock.seconds() < 30.0
                     group.pass_time(0.001)
                 assert not group.said(Stored, by=20, since=removed_at)
+                group.errors.clear()
+
+    def test_nothing_is_said_of_one_whose_file_is_deleted_meanwhile(self) -> None:
+        """SPEC.md 5.3: by a DELETE that comes while the disk looks for it."""
+        for seed in range(60):
+            with Group(seed=seed) as group:
+                group.add(20, disk_seconds=0.5)
+                home = Stranger(group)
+                give_copy(group, home)
+                group.pass_time(2.0)
+                damage(group, 20)
+                home.getchunk(CHUNK)
+                group.pass_time(group.random.uniform(0.0, 1.5))
+                home.delete(CHUNK.file_id)
+                group.pass_time(0.001)
+                began = group.clock.seconds()
+                group.pass_time(60.0)
+                assert not group.said(Removed, by=20, since=began)
                 group.errors.clear()
 
     def test_a_reclaim_that_is_placing_it_says_nothing_more_of_it(self) -> None:

@@ -206,6 +206,22 @@ class TestReceiver:
                 group.pass_time(60.0)
                 assert not spoken_of(group, 20, since=began)
 
+    def test_a_repair_on_a_slow_disk_is_cancelled_too(self) -> None:
+        """SPEC.md 5.3: it may be reading the copy that is being deleted."""
+        for seed in range(40):
+            with Group(seed=seed) as group:
+                group.add(20, disk_seconds=0.5)
+                home = Stranger(group)
+                give_copy(group, home, degree=2, others=[80])
+                group.pass_time(2.0)
+                say_removed(home, CHUNK, 80)
+                group.pass_time(group.random.uniform(0.0, 1.5))
+                home.delete(CHUNK.file_id)
+                group.pass_time(A_MOMENT)
+                began = group.clock.seconds()
+                group.pass_time(60.0)
+                assert not spoken_of(group, 20, since=began)
+
     @pytest.mark.parametrize("others", [[], [80]], ids=["placed", "offered"])
     def test_a_withdrawal_is_given_up_without_a_word(self, others: list[int]) -> None:
         """SPEC.md 5.3, 6.10: a STORED for a copy that is gone might confirm another's withdrawal."""
@@ -221,6 +237,20 @@ class TestReceiver:
                 group.pass_time(60.0)
                 assert not spoken_of(group, 20, since=began)
 
+    def test_one_that_begins_while_the_disk_deletes_is_given_up_too(self) -> None:
+        """SPEC.md 5.3: a RECLAIM may have chosen its copies when the DELETE comes."""
+        for seed in range(60):
+            with Group(20, seed=seed) as group:
+                home = Stranger(group)
+                give_copy(group, home, others=[80])
+                let_go(group[20].begin_reclaim(0))
+                group.pass_time(group.random.uniform(0.0, 0.02))
+                home.delete(CHUNK.file_id)
+                group.pass_time(0.001)
+                began = group.clock.seconds()
+                group.pass_time(60.0)
+                assert not spoken_of(group, 20, since=began)
+
     def test_one_that_ends_while_the_disk_deletes_is_given_up_too(self) -> None:
         """SPEC.md 5.3, 6.10: whatever the disk said of the copy before."""
         for seed in range(60):
@@ -231,6 +261,7 @@ class TestReceiver:
                 group.pass_time(2.0)
                 let_go(group[20].begin_reclaim(0))
                 while not group.said(Removed, by=20):
+                    assert group.clock.seconds() < 30.0
                     group.pass_time(0.1)
                 group.pass_time(WITHDRAWAL_TIME + group.random.uniform(-0.2, 0.5))
                 home.delete(CHUNK.file_id)
