@@ -154,6 +154,9 @@ class TestRepair:
                 group.pass_time(group.random.uniform(0.5, 3.0))
                 say_removed(home, CHUNK, 82)
                 group.pass_time(A_MOMENT)
+                while not group.said(PutChunk, by=20):
+                    assert group.clock.seconds() < 30.0
+                    group.pass_time(A_MOMENT)
                 say_stored(home, CHUNK, 83)
                 group.pass_time(60.0)
                 assert len(group.said(PutChunk, by=20)) == 5

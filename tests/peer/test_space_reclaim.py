@@ -19,6 +19,7 @@ from tests.peer.copies import (
     give_copy,
     holds,
     let_go,
+    say_chunk,
     say_stored,
     spoken_of,
 )
@@ -135,6 +136,19 @@ class TestPlacing:
             give_copy(group, Stranger(group), degree=2, others=[80])
             assert group[20].reclaim(0).unplaced_chunks == 1
             assert holds(group, 20)
+
+    def test_a_chunk_is_no_answer_to_it(self) -> None:
+        """SPEC.md 6.12: who answers GETCHUNK may be placing his own copy."""
+        with Group(20) as group:
+            home = Stranger(group)
+            give_copy(group, home)
+            reclaimed = group[20].begin_reclaim(0)
+            group.pass_time(1.0)
+            say_chunk(home, CHUNK, BODY, 80)
+            group.pass_time(2.0)
+            assert len(group.said(PutChunk, by=20)) == 2
+            say_stored(home, CHUNK, 81)
+            assert group.run(reclaimed).removed_chunks == 1
 
     def test_a_copy_that_was_offered_in_vain_is_placed(self) -> None:
         """SPEC.md 6.12: though its degree seemed to be exceeded."""
