@@ -45,12 +45,10 @@ from storage.slot_rows import (
     HIDE_DELETED,
     INDEX_SCHEMA,
     INSERT,
-    SELECT_ANY,
     SELECT_DELETED,
     SELECT_OF_FILE,
     SELECT_OVER_REPLICATED,
     SELECT_PAGE,
-    SELECT_SHOWN,
     SELECT_UNCONFIRMED,
     SHOW,
     UPDATE,
@@ -58,6 +56,7 @@ from storage.slot_rows import (
     RowDamaged,
     insert_row,
     placed_chunk,
+    rows_of,
     update_row,
 )
 from storage.slot_space import SlotSpace
@@ -136,16 +135,12 @@ class SlotChunkStore:
 
     def describe(self, chunk_ids: Sequence[ChunkId]) -> list[HeldChunk | None]:
         """See IChunkStore."""
-        placed = [self._placed(SELECT_SHOWN, chunk_id) for chunk_id in chunk_ids]
-        return [None if chunk is None else chunk.held for chunk in placed]
+        placed = self._placed(chunk_ids)
+        return [placed[chunk_id].held if chunk_id in placed else None for chunk_id in chunk_ids]
 
     def delete(self, chunk_ids: Sequence[ChunkId]) -> list[bool]:
         """See IChunkStore."""
-        rows = {
-            chunk_id: row
-            for chunk_id in chunk_ids
-            if (row := self._index.row(SELECT_ANY, chunk_id)) is not None
-        }
+        rows = rows_of(self._index, chunk_ids, is_shown=False)
         if rows:
             self._drop(list(rows.values()))
         return [rows.pop(chunk_id, None) is not None for chunk_id in chunk_ids]
@@ -166,11 +161,11 @@ class SlotChunkStore:
 
     def note_holders(self, notes: Sequence[HolderNote]) -> list[HolderChange | None]:
         """See IChunkStore."""
-        before = {note.chunk_id: self._placed(SELECT_SHOWN, note.chunk_id) for note in notes}
+        before = self._placed([note.chunk_id for note in notes])
         now = dict(before)
         changes: list[HolderChange | None] = []
         for note in notes:
-            placed = now[note.chunk_id]
+            placed = now.get(note.chunk_id)
             if placed is None:
                 changes.append(None)
                 continue
@@ -181,11 +176,7 @@ class SlotChunkStore:
                 held = evolve(held, holders=holders)
                 now[note.chunk_id] = evolve(placed, held=held)
             changes.append(HolderChange(note.chunk_id, was_news, held.perceived, held.desired))
-        changed = [
-            placed
-            for chunk_id, placed in now.items()
-            if placed is not None and placed is not before[chunk_id]
-        ]
+        changed = [placed for chunk_id, placed in now.items() if placed is not before[chunk_id]]
         if changed:
             with self._index.transaction(is_promise=False) as connection:
                 connection.executemany(UPDATE, map(update_row, changed))
@@ -238,8 +229,9 @@ class SlotChunkStore:
         new: list[ChunkToStore] = []
         room = self._capacity_bytes - self._space.charged_bytes
         disk_room = self._disk.free_bytes(self._layout.root) - RESERVE_BYTES
+        known = self._placed([chunk.chunk_id for chunk in chunks], is_shown=False)
         for chunk in chunks:
-            placed = self._placed(SELECT_ANY, chunk.chunk_id)
+            placed = known.get(chunk.chunk_id)
             if chunk.chunk_id.file_id in self._deleting:
                 outcomes.append(PutOutcome.FAILED)
             elif placed is None:
@@ -334,12 +326,12 @@ class SlotChunkStore:
                     continue
         return page
 
-    def _placed(self, statement: str, chunk_id: ChunkId) -> PlacedChunk | None:
-        row = self._index.row(statement, chunk_id)
-        try:
-            return None if row is None else placed_chunk(row)
-        except RowDamaged:
-            return None
+    def _placed(self, chunk_ids: Sequence[ChunkId], *, is_shown: bool = True) -> dict[ChunkId, PlacedChunk]:
+        placed: dict[ChunkId, PlacedChunk] = {}
+        for chunk_id, row in rows_of(self._index, chunk_ids, is_shown=is_shown).items():
+            with suppress(RowDamaged):
+                placed[chunk_id] = placed_chunk(row)
+        return placed
 
 
 def _without_repeats(chunks: Sequence[ChunkToStore]) -> Iterator[Sequence[ChunkToStore]]:

@@ -77,6 +77,48 @@ class TestPutAndGet:
         assert store.describe([chunk_id("other")]) == [None]
 
 
+class TestLargeBatches:
+    """More items than a store looks up at a time, some of them twice, and some that it doesn't have."""
+
+    COUNT = 150
+
+    def ids(self) -> list[ChunkId]:
+        return [chunk_id("many", number) for number in range(self.COUNT)]
+
+    def asked(self) -> list[ChunkId]:
+        return [*reversed(self.ids()), chunk_id("another"), *self.ids()[:9]]
+
+    @pytest.fixture(autouse=True)
+    def filled(self, store: IChunkStore) -> None:
+        outcomes = store.put(
+            [a_chunk("many", which.chunk_no, b"%d" % which.chunk_no) for which in self.ids()]
+        )
+        assert outcomes == [PutOutcome.STORED] * self.COUNT
+
+    def test_each_is_held_the_second_time(self, store: IChunkStore) -> None:
+        again = [a_chunk("many", which.chunk_no, b"%d" % which.chunk_no) for which in self.ids()]
+        assert store.put(again) == [PutOutcome.HELD] * self.COUNT
+
+    def test_each_is_described_in_its_place(self, store: IChunkStore) -> None:
+        described = store.describe(self.asked())
+        assert [held and held.chunk_id for held in described] == [
+            which if which in self.ids() else None for which in self.asked()
+        ]
+
+    def test_each_is_deleted_once(self, store: IChunkStore) -> None:
+        assert store.delete(self.asked()) == [True] * self.COUNT + [False] * 10
+        assert store.usage().chunks == 0
+
+    def test_each_has_its_holder_counted_once(self, store: IChunkStore) -> None:
+        changes = store.note_holders([HolderNote(which, PeerId(9), holds=True) for which in self.asked()])
+        assert [change and change.was_news for change in changes] == [
+            *[True] * self.COUNT,
+            None,
+            *[False] * 9,
+        ]
+        assert {held.perceived for held in store.page(None, 1_000)} == {2}
+
+
 class TestAChunkThatIsHeld:
     def test_it_is_held_and_not_stored_again(self, store: IChunkStore) -> None:
         store.put([a_chunk()])
