@@ -29,6 +29,7 @@ from peer.repair import RemovedResponder
 from peer.restore import ChunkRestores
 from peer.restore_responder import GetChunkResponder
 from peer.router import Router
+from peer.scrub import Scrub
 from peer.settlement import Settlement
 from peer.speaker import Speaker
 from peer.state import PeerState
@@ -157,6 +158,7 @@ class Peer:
             speaker=speaker,
             store=store,
             store_lane=store_lane,
+            read_lane=read_lane,
             on_dropped=[self._answers.forget_chunk, lambda chunk_id: self._settlement.forget_chunk(chunk_id)],
             on_kept=lambda chunk_id: self._repairs.repair(chunk_id),
             clock=clock,
@@ -209,6 +211,16 @@ class Peer:
             is_offered=self._withdrawals.is_offered,
             clock=clock,
             random=random,
+        )
+        self._scrub = Scrub(
+            period=config.scrub_period,
+            store=store,
+            store_lane=store_lane,
+            read_lane=read_lane,
+            drop_damaged=self._drop_damaged,
+            counters=self.counters,
+            clock=clock,
+            wall_clock=doors.wall_clock,
         )
         self._settlement = Settlement(
             vouch=self._answers.vouch,
@@ -274,6 +286,7 @@ class Peer:
         self._channel.start(self._router.route)
         await self._delete_responder.start()
         self._settlement.start()
+        self._scrub.start()
         await self._dead_files.start()
         await self.operations.resume()
 
@@ -282,6 +295,7 @@ class Peer:
         self._channel.stop()
         self.operations.stop()
         for part in (
+            self._scrub,
             self._settlement,
             self._reclaiming,
             self._eviction,
@@ -310,8 +324,11 @@ class Peer:
 
     def _drop_damaged(self, chunk_id: ChunkId) -> None:
         """A copy's bytes are not what they were: it is no copy any more, and the group is to know."""
-        self.counters.count("damaged_copies_dropped")
-        self._log.error("the copy of {chunk} is damaged and was dropped", chunk=str(chunk_id))
-        dropped = Deferred.fromCoroutine(self._withdrawals.drop(chunk_id))
+        dropped = Deferred.fromCoroutine(self._drop_if_damaged(chunk_id))
         dropped.addErrback(lambda failure: failure.trap(CancelledError, Stopped))
         dropped.addErrback(lambda failure: self._log.failure("a damaged copy stays", failure))
+
+    async def _drop_if_damaged(self, chunk_id: ChunkId) -> None:
+        if await self._withdrawals.drop_damaged(chunk_id):
+            self.counters.count("damaged_copies_dropped")
+            self._log.error("the copy of {chunk} is damaged and was dropped", chunk=str(chunk_id))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from ipaddress import AddressValueError, IPv4Address
 from pathlib import Path
@@ -22,6 +23,11 @@ MBYTE = 1_000_000
 
 NO_SEND_LIMIT = 0
 
+DAY = 24 * 3600.0
+DEFAULT_SCRUB_DAYS = 30
+LEAST_SCRUB_DAYS = 0.0001
+"""8.64 s: below that the scrub, which looks at most once a second, would no longer keep what it promises."""
+MOST_SCRUB_DAYS = 3_650
 DEFAULT_TTL = 1
 DEFAULT_RECEIVE_BUFFER_BYTES = 32 * 1024 * 1024
 
@@ -96,6 +102,8 @@ class PeerConfig:
     control: AccessPoint = DEFAULT_CONTROL
     last_copy_grace: float = LAST_COPY_GRACE
     """Seconds that a reclaimed chunk which nobody else takes is kept for the group."""
+    scrub_period: float | None = DEFAULT_SCRUB_DAYS * DAY
+    """Seconds in which every stored chunk is read once. Lower finds damage sooner and reads more; None: never."""
     send_limit: int = NO_SEND_LIMIT
     """Bytes a second of chunks that leave at the most. Lower leaves more of the network to others, for longer."""
 
@@ -125,6 +133,7 @@ class PeerConfig:
             ),
             control=_access_point(given("control")),
             last_copy_grace=_whole_number("last-copy-grace", given("last-copy-grace"), 0, 8_760) * 3600.0,
+            scrub_period=_scrub_period(given("scrub-days")),
             send_limit=(
                 NO_SEND_LIMIT
                 if given("send-limit") == "none"
@@ -149,6 +158,18 @@ def _whole_number(name: str, text: str, least: int, most: int) -> int:
     if _is_whole_number(text, least, most):
         return int(text)
     raise SettingError(f"--{name} takes a whole number from {least} to {most}, not {text!r}.")
+
+
+def _scrub_period(text: str) -> float | None:
+    if text == "none":
+        return None
+    is_number = re.fullmatch(r"[0-9]{1,4}(\.[0-9]{1,9})?", text)
+    if is_number and LEAST_SCRUB_DAYS <= float(text) <= MOST_SCRUB_DAYS:
+        return float(text) * DAY
+    raise SettingError(
+        f"--scrub-days takes a number of days from {LEAST_SCRUB_DAYS} to {MOST_SCRUB_DAYS}, as 30 or 0.5, "
+        f"or none, not {text!r}."
+    )
 
 
 def _version(text: str) -> Version:

@@ -16,6 +16,7 @@ from peer.config import (
     DEFAULT_CONTROL,
     DEFAULT_GROUPS,
     DEFAULT_RECEIVE_BUFFER_BYTES,
+    DEFAULT_SCRUB_DAYS,
     DEFAULT_TTL,
     PeerConfig,
     SettingError,
@@ -57,6 +58,12 @@ class Options(usage.Options):
         ],
         ["receive-buffer", None, str(DEFAULT_RECEIVE_BUFFER_BYTES), "Bytes to ask for, for each group."],
         ["last-copy-grace", None, "24", "Hours that a reclaimed chunk nobody else takes is kept."],
+        [
+            "scrub-days",
+            None,
+            str(DEFAULT_SCRUB_DAYS),
+            "Days in which all stored chunks are read once, or none.",
+        ],
         ["send-limit", None, "none", "MB a second of chunks to send at the most, or none."],
     ]
 

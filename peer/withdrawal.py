@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine, Iterable
+from collections.abc import Awaitable, Callable, Coroutine, Iterable
 from enum import Enum
 from typing import Any
 
@@ -21,7 +21,7 @@ from protocol.timing import WITHDRAWAL_QUIET, WITHDRAWAL_TIME
 from protocol.values import ChunkId, FileId, PeerId
 from protocol.window import Window
 from storage.errors import StorageError
-from storage.interfaces import HeldChunk, IChunkStore
+from storage.interfaces import HeldChunk, IChunkStore, ReadOutcome
 
 
 class Fate(Enum):
@@ -76,6 +76,7 @@ class Withdrawals:
         speaker: Speaker,
         store: IChunkStore,
         store_lane: Lane,
+        read_lane: Lane,
         on_dropped: Iterable[Callable[[ChunkId], None]],
         on_kept: Callable[[ChunkId], None],
         clock: IReactorTime,
@@ -85,6 +86,7 @@ class Withdrawals:
         self._speaker = speaker
         self._store = store
         self._store_lane = store_lane
+        self._read_lane = read_lane
         self._on_dropped = tuple(on_dropped)
         self._on_kept = on_kept
         self._clock = clock
@@ -148,12 +150,19 @@ class Withdrawals:
 
     async def drop(self, chunk_id: ChunkId) -> bool:
         """Say REMOVED and drop the copy, whoever else holds the chunk; False if there is none."""
+        return await self._drop(chunk_id, self._is_held)
+
+    async def drop_damaged(self, chunk_id: ChunkId) -> bool:
+        """The same, if the copy is still damaged: False if it is gone, or was replaced by a good one."""
+        return await self._drop(chunk_id, self._is_damaged)
+
+    async def _drop(self, chunk_id: ChunkId, is_due: Callable[[ChunkId], Awaitable[bool]]) -> bool:
         if chunk_id in self._being_dropped or self._is_stopped:
             return False
         drop = self._being_dropped[chunk_id] = _Withdrawal(is_offer=False)
         try:
             await self._wait(drop, self._pace())
-            if await self._held(chunk_id) is None or drop.given_up is not None:
+            if not await is_due(chunk_id) or drop.given_up is not None:
                 return False
             # Said first: whoever crashes between the two is not counted on for a copy that is gone.
             self._speaker.removed(chunk_id)
@@ -234,6 +243,16 @@ class Withdrawals:
     async def _held(self, chunk_id: ChunkId) -> HeldChunk | None:
         held: HeldChunk | None = await self._store_lane.submit(self._store.describe, chunk_id)
         return held
+
+    async def _is_held(self, chunk_id: ChunkId) -> bool:
+        return await self._held(chunk_id) is not None
+
+    async def _is_damaged(self, chunk_id: ChunkId) -> bool:
+        # First let the store do what it was asked for before, a deletion perhaps. What it says is no matter: the
+        # row may be damaged too, and tell nothing.
+        await self._held(chunk_id)
+        outcome: ReadOutcome = await self._read_lane.submit(self._store.get, chunk_id)
+        return outcome.is_damaged
 
     async def _delete(self, chunk_id: ChunkId) -> bool:
         is_deleted: bool = await self._store_lane.submit(self._store.delete, chunk_id)

@@ -113,9 +113,9 @@ class Database:
         row = self.row("SELECT value FROM settings WHERE name = ?", (name,))
         return None if row is None else str(row[0])
 
-    def set_setting(self, name: str, value: str) -> None:
-        """Keep a value in the table ``settings``, as a promise."""
-        with self.transaction() as connection:
+    def set_setting(self, name: str, value: str, *, is_promise: bool = True) -> None:
+        """Keep a value in the table ``settings``."""
+        with self.transaction(is_promise=is_promise) as connection:
             connection.execute(
                 "INSERT INTO settings VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET value = excluded.value",
                 (name, value),

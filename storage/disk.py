@@ -28,6 +28,7 @@ _libc = ctypes.CDLL(None, use_errno=True)
 _sync_file_range = getattr(_libc, "sync_file_range", None)
 if _sync_file_range is not None:
     _sync_file_range.argtypes = (ctypes.c_int, ctypes.c_int64, ctypes.c_int64, ctypes.c_uint)
+_fadvise = getattr(os, "posix_fadvise", None)
 _fallocate = getattr(_libc, "fallocate64", None) or getattr(_libc, "fallocate", None)
 if _fallocate is not None:
     _fallocate.argtypes = (ctypes.c_int, ctypes.c_int, ctypes.c_int64, ctypes.c_int64)
@@ -77,6 +78,11 @@ class PosixFile:
     def sync(self) -> None:
         """See IFile."""
         os.fdatasync(self._descriptor)
+
+    def drop_cached(self, offset: int, length: int) -> None:
+        """See IFile."""
+        if _fadvise is not None:
+            _fadvise(self._descriptor, offset, length, os.POSIX_FADV_DONTNEED)
 
     def punch(self, offset: int, length: int) -> None:
         """See IFile."""

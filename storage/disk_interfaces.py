@@ -75,6 +75,9 @@ class IFile(Interface):
     def sync() -> None:
         """Return when the content is on the disk. The name in its folder is ``IDisk.sync_directory``'s."""
 
+    def drop_cached(offset: int, length: int) -> None:
+        """Have the system forget what it remembers of a part that is on the disk: a hint that promises nothing."""
+
     def punch(offset: int, length: int) -> None:
         """Give a part's space back; it reads as zeros. OSError EOPNOTSUPP where the file system can't."""
 

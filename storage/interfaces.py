@@ -1,7 +1,8 @@
 """The contracts of the chunk store and of the catalog, and the values that go through them.
 
 All calls block and take batches; the results stand in the order of the items. Whoever calls makes one call at
-a time, except that ``IChunkStore.get`` may run beside any other call of the same store, in another thread.
+a time, except that ``IChunkStore.get`` and ``scrub``, one of them at a time, may run beside any other call of the
+same store, in another thread.
 Errors are those of ``storage.errors``.
 """
 
@@ -17,6 +18,7 @@ from protocol.digest import Digest
 from protocol.values import ChunkId, FileId, PeerId
 from storage.capacity import charged_bytes
 from storage.disk import FileStat
+from storage.scrub import ScrubBatch, ScrubMark
 
 
 @frozen
@@ -150,6 +152,19 @@ class IChunkStore(Interface):
 
     def confirm(file_ids: Sequence[FileId]) -> None:
         """These files have not been deleted, as far as anybody knows."""
+
+    def scrub(after: ChunkId | None, limit: int) -> ScrubBatch:
+        """Read the next chunks in the order of their ids, as they are on the disk, and tell the damaged ones.
+
+        A chunk whose row can't be trusted is one of them. May run beside any other call, as ``get`` may, but
+        not beside that.
+        """
+
+    def keep_scrub_mark(mark: ScrubMark) -> None:
+        """Keep how far the scrub has come. Not synced: a crash may lose it."""
+
+    def scrub_mark() -> ScrubMark | None:
+        """How far it had come; None: it never began."""
 
     def usage() -> StoreUsage:
         """How full the store is."""

@@ -23,6 +23,7 @@ from storage.interfaces import (
     ReadOutcome,
     StoreUsage,
 )
+from storage.scrub import ScrubBatch, ScrubMark
 
 _PLENTY: Final = 10**15
 
@@ -38,6 +39,7 @@ class MemoryChunkStore:
     _bodies: dict[ChunkId, bytes] = field(factory=dict, init=False)
     _order: list[ChunkId] = field(factory=list, init=False)
     _used_bytes: int = field(default=0, init=False)
+    _scrub_mark: ScrubMark | None = field(default=None, init=False)
 
     def put(self, chunks: Sequence[ChunkToStore]) -> list[PutOutcome]:
         """See IChunkStore."""
@@ -84,6 +86,21 @@ class MemoryChunkStore:
 
     def confirm(self, file_ids: Sequence[FileId]) -> None:
         """See IChunkStore."""
+
+    def scrub(self, after: ChunkId | None, limit: int) -> ScrubBatch:
+        """See IChunkStore."""
+        left = self._after(after)
+        read = left[:limit]
+        damaged = tuple(chunk_id for chunk_id in read if self._read(chunk_id).is_damaged)
+        return ScrubBatch(len(read), damaged, read[-1] if len(left) > limit else None)
+
+    def keep_scrub_mark(self, mark: ScrubMark) -> None:
+        """See IChunkStore."""
+        self._scrub_mark = mark
+
+    def scrub_mark(self) -> ScrubMark | None:
+        """See IChunkStore."""
+        return self._scrub_mark
 
     def usage(self) -> StoreUsage:
         """See IChunkStore."""

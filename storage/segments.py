@@ -105,6 +105,12 @@ class SegmentFiles:
                 return None
             raise DiskFailed(self._path(number), error.strerror or str(error)) from error
 
+    def drop_cached(self, place: int) -> None:
+        """Have what the system remembers of a slot forgotten, so that it is read from the disk. Only a hint."""
+        number, slot = locate(place)
+        with suppress(OSError):
+            self._file(number).drop_cached(slot * SLOT_BYTES, SLOT_BYTES)
+
     def punch(self, number: int, slot: int, count: int) -> None:
         """Give the space of so many slots back; they read as zeros."""
         self._file(number).punch(slot * SLOT_BYTES, count * SLOT_BYTES)

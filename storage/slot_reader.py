@@ -3,18 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 
 from attrs import define
 
-from protocol.values import ChunkId
+from protocol.values import ChunkId, FileId
 from storage.database import Database, open_reader
 from storage.disk import IDisk
 from storage.interfaces import ReadOutcome
 from storage.layout import Layout
 from storage.reads import Reads
+from storage.scrub import ScrubBatch
 from storage.segments import SegmentFiles
 from storage.slot import HEADER_BYTES, SlotDamaged, SlotHeader, SlotNewer, body_of
-from storage.slot_rows import INDEX_SCHEMA, SELECT_SHOWN, PlacedChunk, RowDamaged, placed_chunk
+from storage.slot_rows import (
+    BEFORE_ALL,
+    INDEX_SCHEMA,
+    SELECT_PAGE,
+    SELECT_SHOWN,
+    PlacedChunk,
+    RowDamaged,
+    placed_chunk,
+)
 
 
 @define(eq=False)
@@ -36,12 +46,24 @@ class SlotReader:
         with self._reads.reading():
             return [self._read(chunk_id) for chunk_id in chunk_ids]
 
+    def scrub(self, after: ChunkId | None, limit: int) -> ScrubBatch:
+        """As ``IChunkStore.scrub``."""
+        rows = self._index.rows(SELECT_PAGE, (*(after or BEFORE_ALL), limit + 1))
+        read: list[ChunkId] = []
+        for file_id, chunk_no, *_ in rows[:limit]:
+            # One that names no chunk can't be dropped by its name: the check tells of it.
+            with suppress(TypeError, ValueError):
+                read.append(ChunkId(FileId(file_id), chunk_no))
+        with self._reads.reading():
+            damaged = tuple(chunk_id for chunk_id in read if self._read(chunk_id, is_scrub=True).is_damaged)
+        return ScrubBatch(len(read), damaged, read[-1] if read and len(rows) > limit else None)
+
     def close(self) -> None:
         """Let go of the disk."""
         self._files.close()
         self._index.close()
 
-    def _read(self, chunk_id: ChunkId) -> ReadOutcome:
+    def _read(self, chunk_id: ChunkId, *, is_scrub: bool = False) -> ReadOutcome:
         # The chunk may be deleted, and even stored anew elsewhere, between the look into the index and the
         # look into the slot. But no slot gets another chunk while we read. So if the index still says after
         # that what it said before, these are the bytes that it speaks of.
@@ -54,7 +76,12 @@ class SlotReader:
                 placed = placed_chunk(row)
             except RowDamaged:
                 return ReadOutcome(None, is_damaged=True)
+            if is_scrub:
+                # What the system remembers of it may be better than what is on the disk, and is nobody's need.
+                self._files.drop_cached(placed.place)
             body = read_body(self._files, placed)
+            if is_scrub:
+                self._files.drop_cached(placed.place)
             if body is not None:
                 return ReadOutcome(body)
             if spoilt is not None and spoilt.place == placed.place:

@@ -33,6 +33,7 @@ from storage.interfaces import (
 )
 from storage.layout import Layout
 from storage.reads import Reads
+from storage.scrub import ScrubBatch, ScrubMark
 from storage.segments import SegmentFiles
 from storage.slot import taken_bytes
 from storage.slot_reader import SlotReader
@@ -64,6 +65,7 @@ from storage.slot_writer import SlotWriter
 
 CAPACITY_SETTING: Final = "capacity_bytes"
 IS_CLOSED_SETTING: Final = "is_closed"
+SCRUB_SETTING: Final = "scrub_mark"
 
 DELETE_SLICE: Final = 512
 """Chunks that one call of ``delete_files`` drops: some 10 ms if they are adjacent, 100 ms if they are not."""
@@ -201,6 +203,18 @@ class SlotChunkStore:
             connection.executemany(CONFIRM, [(file_id,) for file_id in file_ids])
             connection.execute(FORGET_GONE)
         self._has_unconfirmed = self._index.row(HAS_UNCONFIRMED) is not None
+
+    def scrub(self, after: ChunkId | None, limit: int) -> ScrubBatch:
+        """See IChunkStore."""
+        return self._reader.scrub(after, limit)
+
+    def keep_scrub_mark(self, mark: ScrubMark) -> None:
+        """See IChunkStore."""
+        self._index.set_setting(SCRUB_SETTING, mark.text(), is_promise=False)
+
+    def scrub_mark(self) -> ScrubMark | None:
+        """See IChunkStore."""
+        return ScrubMark.of_text(self._index.setting(SCRUB_SETTING) or "")
 
     def usage(self) -> StoreUsage:
         """See IChunkStore."""

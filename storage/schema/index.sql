@@ -5,6 +5,7 @@
 
 -- capacity_bytes: the most charged bytes, in decimal.
 -- is_closed: "1" while nobody uses the store, if it was closed in order.
+-- scrub_mark: how far the scrub has come, as storage/scrub.py writes it.
 -- can_punch: "0" if the file system has once said that it can't punch holes.
 CREATE TABLE settings (
     name  TEXT PRIMARY KEY NOT NULL,

@@ -64,6 +64,7 @@ class TestDefaults:
             capacity_bytes=None,
             control=AccessPoint(host="127.0.0.1", port=7600),
             last_copy_grace=LAST_COPY_GRACE,
+            scrub_period=2_592_000.0,
             send_limit=NO_SEND_LIMIT,
         )
 
@@ -91,6 +92,7 @@ class TestOptions:
         rest = ["--id", "7", "--protocol-version", "1.0", "--edition", "version-first", "--ttl", "0"]
         rest += ["--interface", "127.0.0.1", "--capacity", "640", "--control", "/run/peer.socket"]
         rest += ["--receive-buffer", "65536", "--last-copy-grace", "0", "--send-limit", "12"]
+        rest += ["--scrub-days", "0.5"]
         assert read(*groups, *rest) == PeerConfig(
             store="/data/store",
             peer_id=7,  # type: ignore[arg-type]  # PeerId is an int
@@ -106,6 +108,7 @@ class TestOptions:
             capacity_bytes=640_000,
             control=AccessPoint(path="/run/peer.socket"),
             last_copy_grace=0.0,
+            scrub_period=43_200.0,
             send_limit=12_000_000,
         )
 
@@ -118,6 +121,12 @@ class TestOptions:
     def test_the_grace_is_in_hours(self) -> None:
         """SPEC.md 7.1."""
         assert read("--last-copy-grace", "2").last_copy_grace == 7_200.0
+
+    def test_the_scrub_is_in_days_or_none(self) -> None:
+        """SPEC.md 7.1, 9.29."""
+        assert read("--scrub-days", "7").scrub_period == 604_800.0
+        assert read("--scrub-days", "0.0001").scrub_period == pytest.approx(8.64)
+        assert read("--scrub-days", "none").scrub_period is None
 
     @pytest.mark.parametrize("peer_id", [0, 1, MAX_DRAWN_PEER_ID])
     def test_an_id_is_from_0_to_31_bits(self, peer_id: int) -> None:
@@ -171,6 +180,12 @@ class TestRefusals:
             ("control", "localhost:0x10"),
             ("control", "127.0.0.1:70000"),
             ("last-copy-grace", "1.5"),
+            ("scrub-days", "0"),
+            ("scrub-days", "0.00001"),
+            ("scrub-days", "3651"),
+            ("scrub-days", "-1"),
+            ("scrub-days", "1e2"),
+            ("scrub-days", "monthly"),
         ],
     )
     def test_what_makes_no_sense_is_refused_in_one_sentence_that_shows_it(

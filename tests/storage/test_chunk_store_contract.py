@@ -19,6 +19,7 @@ from storage.interfaces import (
     ReadOutcome,
 )
 from storage.memory_store import MemoryChunkStore
+from storage.scrub import ScrubBatch, ScrubMark
 from tests.storage.examples import CAPACITY, a_chunk, chunk_id, file_id, open_slot_store, peers
 from tests.support.disk import MemoryDisk
 from tests.support.slots import chunks_on
@@ -336,3 +337,30 @@ def test_whatever_is_done_the_store_of_slots_says_and_keeps_what_the_one_in_memo
         )
     store.close()
     assert chunks_on(disk, "/store") == sorted(held.chunk_id for held in model.page(None, 99))
+
+
+class TestScrub:
+    """SPEC.md 9.29, 9.30."""
+
+    def test_it_reads_all_in_the_order_of_their_ids(self, store: IChunkStore) -> None:
+        store.put([a_chunk("a", no) for no in range(3)] + [a_chunk("b", no) for no in range(2)])
+        everything = page_ids(store)
+        assert store.scrub(None, 2) == ScrubBatch(2, (), everything[1])
+        assert store.scrub(everything[1], 2) == ScrubBatch(2, (), everything[3])
+        assert store.scrub(everything[3], 2) == ScrubBatch(1, (), None)
+        assert store.scrub(None, 5) == ScrubBatch(5, (), None)
+        assert store.scrub(everything[4], 5) == ScrubBatch(0, (), None)
+
+    def test_a_store_without_chunks(self, store: IChunkStore) -> None:
+        assert store.scrub(None, 9) == ScrubBatch(0, (), None)
+
+    def test_one_that_is_gone_is_no_damage(self, store: IChunkStore) -> None:
+        store.put([a_chunk("a", no) for no in range(3)])
+        store.delete([chunk_id("a", 1)])
+        assert store.scrub(chunk_id("a", 0), 9) == ScrubBatch(1, (), None)
+
+    def test_how_far_it_has_come_is_kept(self, store: IChunkStore) -> None:
+        assert store.scrub_mark() is None
+        for mark in (ScrubMark(1.5, 3, 4, chunk_id("a", 3)), ScrubMark(2.5)):
+            store.keep_scrub_mark(mark)
+            assert store.scrub_mark() == mark

@@ -14,6 +14,7 @@ from protocol.values import PeerId
 from storage.disk import IDisk, PosixDisk
 from storage.errors import DiskFailed
 from storage.interfaces import HolderNote, PutOutcome, ReadOutcome
+from storage.scrub import ScrubBatch
 from storage.slot import HEADER_BYTES
 from storage.slot_rows import LOOKED_UP, SELECT_SOME, SELECT_SOME_SHOWN
 from storage.slot_store import RESERVE_BYTES, SlotChunkStore
@@ -364,6 +365,7 @@ class TestDamage:
             ReadOutcome(None, is_damaged=True),
             ReadOutcome(b"the body"),
         ]
+        assert slots.scrub(None, 9) == ScrubBatch(2, (chunk_id("a"),), None)
 
     def test_a_file_cut_short_is_found(self, memory_disk: MemoryDisk, slots: SlotChunkStore) -> None:
         slots.put([a_chunk("a"), a_chunk("b")])
@@ -428,6 +430,10 @@ class TestASpoiltRow:
         ]
         assert spoilt.describe([chunk_id("a")]) == [None]
         assert spoilt.note_holders([HolderNote(chunk_id("a"), PeerId(3), holds=True)]) == [None]
+
+    def test_the_scrub_tells_it(self, spoilt: SlotChunkStore) -> None:
+        """SPEC.md 9.29."""
+        assert spoilt.scrub(None, 9) == ScrubBatch(3, (chunk_id("a"),), None)
 
     def test_a_page_passes_it_over_and_is_full_all_the_same(self, spoilt: SlotChunkStore) -> None:
         assert len(spoilt.page(None, 2)) == 2

@@ -75,6 +75,9 @@ class MemoryFile:
     def start_sync(self, offset: int = 0, length: int = 0) -> None:
         self.disk.check_power()
 
+    def drop_cached(self, offset: int, length: int) -> None:
+        self.disk.check_power()
+
     def sync(self) -> None:
         self._change("sync")
         self.inode.sync()
