@@ -15,6 +15,7 @@ import os
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
+from functools import cache
 from importlib.resources import files
 from importlib.resources.abc import Traversable
 from typing import Any
@@ -39,6 +40,11 @@ _DISK_TROUBLE = frozenset(
         sqlite3.SQLITE_READONLY,
     }
 )
+
+_COLUMNS = """
+    SELECT made.name, col.name, col.type, col.pk FROM sqlite_schema AS made, pragma_table_info(made.name) AS col
+    WHERE made.type = 'table' AND made.name NOT LIKE 'sqlite%' ORDER BY made.name, col.cid
+"""
 
 Row = tuple[Any, ...]
 
@@ -184,19 +190,41 @@ def check_content(disk: IDisk, path: str, schema: Schema) -> None:
     A million rows take a third of a second, if they are in memory.
     """
     _read_ahead(disk, path)
+    with unchanged_database(disk, path, schema) as database:
+        [(version,)] = database.rows("PRAGMA user_version")
+        _check_version(path, schema, version)
+        [(said,)] = database.rows("PRAGMA quick_check(1)")
+        columns = database.rows(_COLUMNS)
+    if said != "ok":
+        raise schema.damaged(path, " ".join(str(said).split()))
+    if version == schema.version and columns != _columns(schema):
+        raise schema.damaged(path, "its tables aren't those that it was made with")
+
+
+@contextmanager
+def unchanged_database(disk: IDisk, path: str, schema: Schema) -> Iterator[Database]:
+    """A database to be looked at: nothing on the disk is another after that, its journal included.
+
+    Raises CatalogDamaged.
+    """
+    shared_memory = path + "-shm"
+    was_there = disk.exists(shared_memory)
     with telling_damage(path, schema):
-        shared_memory = path + "-shm"
-        was_there = disk.exists(shared_memory)
         connection = disk.connect(path, read_only=True)
         try:
-            _check_version(path, schema, connection.execute("PRAGMA user_version").fetchone()[0])
-            said = connection.execute("PRAGMA quick_check(1)").fetchone()[0]
+            yield Database(path, connection, schema)
         finally:
             connection.close()
             if not was_there and disk.exists(shared_memory):
                 disk.remove(shared_memory)
-    if said != "ok":
-        raise schema.damaged(path, " ".join(str(said).split()))
+
+
+@cache
+def _columns(schema: Schema) -> list[Row]:
+    """The columns of a new database. SQLite doesn't look at their names when it checks one."""
+    with closing(sqlite3.connect(":memory:")) as made:
+        made.executescript(schema.script())
+        return made.execute(_COLUMNS).fetchall()
 
 
 def _read_ahead(disk: IDisk, path: str) -> None:

@@ -13,7 +13,7 @@ from attrs import define
 from protocol.values import PeerId
 from storage.capacity import new_capacity, option_text
 from storage.catalog import CATALOG_SCHEMA, SqliteCatalog
-from storage.database import check_content, check_header, create_database
+from storage.database import Database, check_content, check_header, create_database, unchanged_database
 from storage.disk import IDisk, ILock
 from storage.errors import CatalogDamaged, DiskFull, IndexDamaged, StoreIdentity, StoreUnusable
 from storage.interfaces import ICatalog, IChunkStore
@@ -106,6 +106,10 @@ def _check(disk: IDisk, layout: Layout) -> None:
     if not are_intact(disk, layout):
         for path, schema in present.items():
             check_content(disk, path, schema)
+        if len(present) == len(databases):
+            # SQLite passes over a journal whose beginning is damaged, and removes it when it is done.
+            with unchanged_database(disk, layout.catalog, CATALOG_SCHEMA) as catalog:
+                kept_owner(layout, catalog)
     # One that is missing at the first start is made. Later it would be taken for an empty one: the peer would
     # have another id, or know no chunk any more.
     segments = segment_numbers(disk, layout.chunks) if disk.exists(layout.chunks) else []
@@ -149,7 +153,7 @@ def _owner(
     return owner
 
 
-def kept_owner(layout: Layout, catalog: ICatalog) -> PeerId:
+def kept_owner(layout: Layout, catalog: ICatalog | Database) -> PeerId:
     """Whose a store is that was opened before. Raises CatalogDamaged."""
     kept = catalog.setting(PEER_ID_SETTING)
     if kept is None or not kept.isdecimal():

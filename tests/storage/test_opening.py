@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import shutil
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
@@ -241,6 +242,28 @@ class TestRefusals:
         said = self.refused(store, error)
         assert name in said
         assert remedy in said
+
+    @pytest.mark.parametrize(
+        ("name", "word"), [("catalog.sqlite", b"fingerprint"), ("index.sqlite", b"checksum")]
+    )
+    def test_a_column_with_another_name(self, store: Path, name: str, word: bytes) -> None:
+        """SQLite's check passes over that, and every statement with the name would fail."""
+        content = (store / name).read_bytes()
+        assert word in content
+        (store / name).write_bytes(content.replace(word, word[:-1] + b"z"))
+        self.refused(store, {"catalog.sqlite": CatalogDamaged, "index.sqlite": IndexDamaged}[name])
+
+    def test_a_catalog_whose_journal_is_damaged(self, tmp_path: Path) -> None:
+        """SQLite passes over such a journal, and would remove it: nobody could mend it any more."""
+        running, folder = tmp_path / "running", tmp_path / "store"
+        storage = start(PosixDisk(), str(running))
+        shutil.copytree(running, folder)
+        storage.close()
+        journal = folder / "catalog.sqlite-wal"
+        journal.write_bytes(b"scribble" + journal.read_bytes()[8:])
+        (folder / "catalog.sqlite-shm").unlink()
+        (folder / "index.sqlite-shm").unlink()
+        self.refused(folder, CatalogDamaged)
 
     def test_both_databases_gone_while_there_are_chunks(self, store: Path) -> None:
         """A new index would know none of them, and the start would remove them all."""
