@@ -11,8 +11,9 @@ PACKAGES := peer protocol storage tools
 PYTHON ?=
 CANDIDATES := $(if $(PYTHON),"$(PYTHON)",python3.13 python3.12 python3.11 python3)
 
-# How long `make fuzz` runs.
+# How long `make fuzz` runs, and what it tries to break.
 SECONDS ?= 60
+FUZZ_TARGETS := datagrams control store
 
 # What `make simulate` plays.
 SEEDS ?= 1000
@@ -32,7 +33,7 @@ help:
 	@echo 'make lint                  every check but the tests'
 	@echo 'make simulate [SEEDS=1000] [FROM=1]   a LAN in one process, on that many bad days'
 	@echo 'make scale                 measure groups of up to 100 simulated peers, into docs/scale.md'
-	@echo 'make fuzz [SECONDS=60]     throw made-up datagrams at the parser'
+	@echo 'make fuzz [SECONDS=60]     damage what the parser, the control protocol and a store are given'
 	@echo 'make bench [ARGS=--help]   measure backups and restores beside what the machine gives'
 	@echo 'make bench-tahoe           install Tahoe-LAFS in .venv-tahoe/, for make bench to measure it too'
 	@echo 'make venv [PYTHON=path]    only set up .venv/ (the others do it themselves)'
@@ -107,8 +108,11 @@ simulate: $(STAMP)
 scale: $(STAMP)
 	@$(BIN)/python -m tests.simulation.scale
 
+# The targets one after the other, each for its share of the time.
 fuzz: $(FUZZ_STAMP)
-	$(BIN)/python -m tests.fuzz.datagrams -max_total_time=$(SECONDS)
+	@for target in $(FUZZ_TARGETS); do \
+	    $(BIN)/python -m tests.fuzz.$$target -max_total_time=$$(($(SECONDS) / $(words $(FUZZ_TARGETS)))) || exit 1; \
+	done
 
 $(FUZZ_STAMP): $(STAMP)
 	@echo 'Installing the fuzzer into $(VENV)/'
