@@ -53,6 +53,7 @@ class Traffic:
         """
         self.flow = flow
         self.clock = clock
+        self._rate = flow.rate
         self._pacer = Pacer(flow.rate, burst_at(flow.rate))
         self.outbox = Outbox(clock=clock, pacers=[self._pacer, *([] if limit is None else [limit.pacer])])
         self.in_flight = Window(flow.window)
@@ -68,9 +69,11 @@ class Traffic:
 
     def follow_flow(self) -> None:
         """Something was learned or given back: keep to the window and the pace as they are now."""
-        if self.in_flight.limit != self.flow.window:
-            self.in_flight.limit = self.flow.window
-            self._pacer.set_pace(self.flow.rate, burst_at(self.flow.rate))
+        self.in_flight.limit = self.flow.window
+        rate = self.flow.rate
+        if rate != self._rate:
+            self._rate = rate
+            self._pacer.set_pace(rate, burst_at(rate))
         self._room.admit()
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from protocol.losses import ROUND, Losses, Settled
+from protocol.losses import MISSING_TO_JUDGE, ROUND, Losses, Settled
 from protocol.queues import Queues
 from protocol.values import CHUNK_SIZE, PeerId
 
@@ -75,6 +75,9 @@ SAME_LOSS: Final = 0.6
 """Share of the loss before a cut that has to be there still for the cut to have been in vain: then the network loses
 it by itself, at any rate."""
 
+HOLD_SECONDS: Final = 0.3
+"""For which the pace is held back at most: a round is judged at most two rounds after the first of its waits ends."""
+
 TOTAL_LOSS: Final = 0.95
 """Share of missing answers from which on, with none that comes, all is lost."""
 
@@ -112,6 +115,8 @@ class FlowControl:
         self._trickle_until: float | None = None
         self._loss_before_cut: float | None = None
         self._judged_from = 0.0
+        self._missing_in_a_row = 0
+        self._held_until: float | None = None
         self._start()
 
     def _start(self) -> None:
@@ -131,7 +136,9 @@ class FlowControl:
             return TRICKLE_BYTES_PER_SECOND
         # Small buffers overrun by the burst: once something was lost, nothing is caught up.
         headroom = HEADROOM if self._growth >= CAREFUL else 1.0
-        return headroom * self._window / self._wait
+        # What was lost as it left would be lost again as it left (SPEC.md 3.41).
+        carried = LEAST_WINDOW if self._held_until is not None else self._window
+        return headroom * carried / self._wait
 
     def note_sent(self, now: float, size: int, *, is_first: bool) -> None:
         """A chunk of *size* bytes was sent, for the first time or again."""
@@ -149,6 +156,7 @@ class FlowControl:
     def note_taken(self, now: float, size: int, sent_at: float | None) -> None:
         """A chunk of *size* bytes, sent at *sent_at*, has all the answers that it needs."""
         self._taken_bytes += size
+        self._missing_in_a_row = 0
         if sent_at is not None:
             self._waits += 1
             self._waited += now - sent_at
@@ -157,6 +165,9 @@ class FlowControl:
     def note_missing(self, now: float, sent_at: float) -> None:
         """What was sent at *sent_at*, for the first time, was not answered well enough in its first wait."""
         self._losses.note_missing(sent_at)
+        self._missing_in_a_row += 1
+        if self._missing_in_a_row == MISSING_TO_JUDGE and self._answered_at is not None:
+            self._held_until = now + HOLD_SECONDS
         self._turn(now)
 
     def _turn(self, now: float) -> None:
@@ -172,6 +183,8 @@ class FlowControl:
     def _decide(self, now: float, elapsed: float) -> None:
         self._queues.end_round(now)
         settled = self._losses.settled(now, since=self._judged_from)
+        if settled is not None or (self._held_until is not None and now >= self._held_until):
+            self._held_until = None
         if self._trickle_until is not None:
             self._end_trickle(now)
             return

@@ -47,6 +47,17 @@ class TestBackup:
             assert report.seconds < 100 / (0.6 * mb_s) + LAST_WAITS
             assert len(group.messages(PutChunk)) < 1.5 * chunks_of(bytes(100 * MBYTE))
 
+    def test_what_overran_slow_holders_does_not_overrun_them_again(self) -> None:
+        """SPEC.md 3.41: no more of what is sent again is lost than it takes to see that, however fast it left."""
+        content = bytes(10 * MBYTE)
+        with Group(1) as group:
+            for peer_id in (2, 3):
+                group.add(peer_id, read_seconds=CHUNK_SIZE / (4 * MBYTE), receive_buffer_bytes=USUAL_BUFFER)
+            group[1].write(PATH, content)
+            report = group[1].backup(PATH, 2)
+            assert report.below_degree == 0
+            assert len(group.messages(PutChunk)) < 2.1 * chunks_of(content)
+
     def test_nor_are_all_of_thirty(self) -> None:
         with Group(1) as group:
             for peer_id in range(2, 31):

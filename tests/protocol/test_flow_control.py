@@ -4,9 +4,17 @@ from __future__ import annotations
 
 import pytest
 
-from protocol.flow import FIRST_WINDOW, LEAST_WINDOW, TRICKLE_BYTES_PER_SECOND, TRICKLE_SECONDS, FlowControl
+from protocol.flow import (
+    FIRST_WINDOW,
+    HOLD_SECONDS,
+    LEAST_WINDOW,
+    TRICKLE_BYTES_PER_SECOND,
+    TRICKLE_SECONDS,
+    FlowControl,
+)
+from protocol.losses import MISSING_TO_JUDGE
 from protocol.timing import ATTEMPT_WAITS
-from protocol.values import CHUNK_SIZE
+from protocol.values import CHUNK_SIZE, PeerId
 from tests.protocol.bottleneck import MOST_WINDOW, THREE_CHUNKS, Course, Holder, Initiator, holders
 
 
@@ -124,6 +132,59 @@ class TestLoss:
         sent = Initiator(group, degree=2)
         Course(sent, each_tenth=heal).run(12.0)
         assert sent.goodput(9.0, 12.0) > 0.95 * 200e6
+
+
+class TestHolding:
+    """SPEC.md 3.41: what was lost isn't sent again as it was lost."""
+
+    def control(self, *, answers: int = 1) -> FlowControl:
+        """One that has sent a burst of which that much was answered; the first waits are over at 1 s."""
+        control = FlowControl(most_window=MOST_WINDOW)
+        for _ in range(100):
+            control.note_sent(0.0, CHUNK_SIZE, is_first=True)
+        for _ in range(answers):
+            control.note_answer(0.3, PeerId(1), None)
+            control.note_taken(0.3, CHUNK_SIZE, 0.0)
+        return control
+
+    def test_many_missing_in_a_row_hold_the_pace_back_until_they_are_judged(self) -> None:
+        control = self.control(answers=60)
+        for _ in range(MISSING_TO_JUDGE - 1):
+            control.note_missing(1.0, 0.0)
+        pace, window = control.rate, control.window
+        control.note_missing(1.0, 0.0)
+        held = control.rate
+        assert held == pytest.approx(pace * LEAST_WINDOW / window)
+        for _ in range(40 - MISSING_TO_JUDGE):
+            control.note_missing(1.05, 0.0)
+        assert control.rate == held
+        control.note_sent(1.25, CHUNK_SIZE, is_first=False)
+        assert held < control.rate < pace
+
+    def test_what_is_never_judged_holds_it_for_a_moment_only(self) -> None:
+        control = self.control()
+        first_pace = control.rate
+        for _ in range(MISSING_TO_JUDGE):
+            control.note_missing(1.0, -1.0)
+        assert control.rate < first_pace
+        control.note_sent(1.0 + HOLD_SECONDS, CHUNK_SIZE, is_first=False)
+        assert control.rate == pytest.approx(first_pace)
+
+    def test_missing_ones_among_others_that_are_taken_do_not(self) -> None:
+        control = self.control()
+        first_pace = control.rate
+        for _ in range(3):
+            for _ in range(MISSING_TO_JUDGE - 1):
+                control.note_missing(1.0, 0.0)
+            control.note_taken(1.0, CHUNK_SIZE, None)
+        assert control.rate == pytest.approx(first_pace)
+
+    def test_nor_does_a_group_in_which_nobody_has_ever_answered(self) -> None:
+        control = self.control(answers=0)
+        first_pace = control.rate
+        for _ in range(90):
+            control.note_missing(1.0, 0.0)
+        assert control.rate == first_pace
 
 
 class TestTotalLoss:
