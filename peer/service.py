@@ -17,19 +17,21 @@ from peer.config import PeerConfig
 from peer.control.listening import ListeningControl, check_free, listen
 from peer.control.secret import load_or_make_secret, secret_path
 from peer.control.server import ControlFactory
+from peer.digests import DigestsAhead, digest_thread
 from peer.errors import OperationError
 from peer.network import NetworkUnusable, UdpNetwork, check_interface
 from protocol.values import MAX_DRAWN_PEER_ID, PeerId
 from storage.disk import PosixDisk
 from storage.errors import StorageError
 from storage.opening import OpenStorage, open_storage
+from storage.slot_store import DigestAll, digest_in_turn
 
 
 class StartError(Exception):
     """The peer can't start; one sentence says why and what to do."""
 
 
-def open_store(config: PeerConfig, *, random: Random) -> OpenStorage:
+def open_store(config: PeerConfig, *, random: Random, digest_all: DigestAll = digest_in_turn) -> OpenStorage:
     """Open the store that the configuration names; StorageErrors say why it can't be."""
     return open_storage(
         PosixDisk(),
@@ -37,6 +39,7 @@ def open_store(config: PeerConfig, *, random: Random) -> OpenStorage:
         peer_id=config.peer_id,
         draw_peer_id=lambda: PeerId(random.randrange(MAX_DRAWN_PEER_ID + 1)),
         capacity_bytes=config.capacity_bytes,
+        digest_all=digest_all,
     )
 
 
@@ -80,6 +83,7 @@ class PeerService(Service):
         self._environment = environment
         self._give_up = give_up
         self._executor: ThreadExecutor | None = None
+        self._digest_thread = digest_thread()
         self._network: UdpNetwork | None = None
         self._peer: Peer | None = None
         self._control: ListeningControl | None = None
@@ -107,12 +111,14 @@ class PeerService(Service):
             await self._network.close()
         if self._executor is not None:
             await self._executor.stop()
+        # The last writes have ended with the executor: the thread is idle.
+        self._digest_thread.shutdown()
 
     async def _start(self) -> None:
         config = self._config
         reactor = self._reactor
         self._executor = ThreadExecutor(reactor=reactor)
-        storage = open_store(config, random=self._random)
+        storage = open_store(config, random=self._random, digest_all=DigestsAhead(self._digest_thread))
         self._network = UdpNetwork(
             reactor,
             interface=config.interface,

@@ -8,6 +8,7 @@ from random import SystemRandom
 
 from peer.blocking import MAX_BATCH_ITEMS
 from peer.config import PeerConfig
+from peer.digests import DigestsAhead, digest_thread
 from peer.service import open_store
 from protocol.chunking import chunk_count
 from protocol.values import CHUNK_SIZE, ChunkId, FileId, PeerId
@@ -20,7 +21,11 @@ def main() -> None:
     root, capacity, path = sys.argv[1:]
     random = SystemRandom()
     peer_id = PeerId(1)
-    storage = open_store(PeerConfig(store=root, peer_id=peer_id, capacity_bytes=int(capacity)), random=random)
+    storage = open_store(
+        PeerConfig(store=root, peer_id=peer_id, capacity_bytes=int(capacity)),
+        random=random,
+        digest_all=DigestsAhead(digest_thread()),
+    )
     wait_to_be_told()
     started = time.monotonic()
     for batch in _batches(Path(path), FileId(random.randbytes(32)), frozenset({peer_id})):
