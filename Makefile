@@ -25,7 +25,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check
 export PIP_REQUIRE_VIRTUALENV := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help venv demo test lint simulate scale fuzz bench bench-tahoe clean constraints FORCE
+.PHONY: help venv demo test lint simulate scale fuzz bench bench-store bench-tahoe clean constraints FORCE
 
 help:
 	@echo 'make demo [FILE=path]      three peers on this machine back up, lose a holder and restore a file'
@@ -35,6 +35,7 @@ help:
 	@echo 'make scale                 measure groups of up to 100 simulated peers, into docs/scale.md'
 	@echo 'make fuzz [SECONDS=60]     damage what the parser, the control protocol and a store are given'
 	@echo 'make bench [ARGS=--help]   measure backups and restores beside what the machine gives'
+	@echo 'make bench-store [ARGS=--help]   measure a chunk store beside what its disk gives'
 	@echo 'make bench-tahoe           install Tahoe-LAFS in .venv-tahoe/, for make bench to measure it too'
 	@echo 'make venv [PYTHON=path]    only set up .venv/ (the others do it themselves)'
 	@echo 'make constraints           pin the newest versions of everything in constraints.txt'
@@ -123,6 +124,10 @@ $(FUZZ_STAMP): $(STAMP)
 # ARGS='--size 1GB --degree 2 --quick --json', for example; ARGS=--help tells all.
 bench: $(STAMP)
 	@$(BIN)/python -m tests.bench $(ARGS)
+
+# ARGS='--quick --json', for example. The whole takes some ten minutes and 12 GB of the disk.
+bench-store: $(STAMP)
+	@$(BIN)/python -m tests.bench_store $(ARGS)
 
 # Apart from .venv/, where it would bring its own wishes about versions.
 bench-tahoe: $(STAMP)

@@ -21,19 +21,19 @@ from tools.peer_process import PROJECT
 
 _PAGE = PROJECT / "docs" / "performance.md"
 
-_INTERRUPTED = 130
+INTERRUPTED = 130
 
 
 def main(arguments: Sequence[str]) -> int:
     """Do what the command line says; exit status 1 if something could not be measured."""
     options = read_options(arguments, scenarios=tuple(SCENARIOS))
     try:
-        with _ended_in_order(), workplace(options.folder) as place:
+        with ended_in_order(), workplace(options.folder) as place:
             machine = machine_facts(place.folder)
             results, failures = _measured(Bench(options, place, _tell), options)
     except KeyboardInterrupt:
         _tell("interrupted")
-        return _INTERRUPTED
+        return INTERRUPTED
     except OSError as error:
         _tell(str(error))
         return 1
@@ -64,7 +64,7 @@ def _measured(bench: Bench, options: BenchOptions) -> tuple[list[Result], dict[s
 
 
 @contextmanager
-def _ended_in_order() -> Iterator[None]:
+def ended_in_order() -> Iterator[None]:
     """Have SIGTERM end the block as Ctrl-C does, so that what was started is ended and what was made is removed."""
 
     def end(_number: int, _frame: FrameType | None) -> NoReturn:

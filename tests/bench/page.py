@@ -1,6 +1,6 @@
 """docs/performance.md: the part of it that a run writes."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Final
 
 from tests.bench.report import figure_rows, number_text, title, verdict_text
@@ -58,11 +58,16 @@ def rewritten(
 
     ValueError if the page has lost the marks between which they stand.
     """
-    before, begin, rest = (page or _NEW_PAGE).partition(BEGIN)
-    _old, end, after = rest.partition(END)
-    if not begin or not end:
-        raise ValueError(f"the page has no lines {BEGIN} and {END}")
-    return f"{before}{BEGIN}\n\n" + "\n".join(_lines(results, machine, failures)) + f"\n\n{END}{after}"
+    return between_marks(page or _NEW_PAGE, BEGIN, END, _lines(results, machine, failures))
+
+
+def between_marks(page: str, begin: str, end: str, lines: Iterable[str]) -> str:
+    """The page with these lines in place of those between the marks. ValueError if it has lost the marks."""
+    before, first_mark, rest = page.partition(begin)
+    _old, last_mark, after = rest.partition(end)
+    if not first_mark or not last_mark:
+        raise ValueError(f"the page has no lines {begin} and {end}")
+    return f"{before}{begin}\n\n" + "\n".join(lines) + f"\n\n{end}{after}"
 
 
 def _lines(

@@ -65,9 +65,11 @@ class Worker:
 
 
 @contextmanager
-def worker(name: str, *arguments: object, inside: Sequence[str] = ()) -> Iterator[Worker]:
-    """Run tests.bench.workers.<name>, by the command `inside` if there is one, until the end of the block."""
-    module = f"tests.bench.workers.{name}"
+def worker(
+    name: str, *arguments: object, inside: Sequence[str] = (), package: str = "tests.bench.workers"
+) -> Iterator[Worker]:
+    """Run the package's module of that name, by the command `inside` if there is one, until the end of the block."""
+    module = f"{package}.{name}"
     command = [*inside, sys.executable, "-m", module, *map(str, arguments)]
     running = Worker(
         name,
