@@ -126,6 +126,27 @@ class TestReceiver:
             assert [held.chunk_id for held in group[20].held()] == [CHUNK]
             assert group[20].disk.free_bytes("/store") > free
 
+    def test_a_putchunk_waits_for_a_part_of_a_large_file_only(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """SPEC.md 9.25: between two transactions of a deletion others have their turn."""
+        monkeypatch.setattr("storage.slot_store.DELETE_SLICE", 2)
+        for seed in range(10):
+            with Group(seed=seed) as group:
+                storage = group.add(20, disk_seconds=0.2).storage
+                assert storage is not None
+                home = Stranger(group)
+                for no in range(60):
+                    home.putchunk(chunk_id("film", no), BODY)
+                group.pass_time(5.0)
+                home.delete(chunk_id("film").file_id)
+                group.pass_time(group.random.uniform(0.3, 0.9))
+                home.putchunk(OTHER, BODY)
+                # The slice that is under way, and the put itself.
+                group.pass_time(0.2 + 0.2 + A_MOMENT)
+                assert holds(group, 20, OTHER)
+                assert storage.store.usage().chunks > 20
+                group.pass_time(20.0)
+                assert storage.store.usage().chunks == 1
+
     def test_no_removed_is_sent_for_them(self) -> None:
         """SPEC.md 6.1: but for DELETE."""
         with Group(20) as group:
