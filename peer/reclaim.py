@@ -41,6 +41,7 @@ class _Freeing:
     drops_last_copies: bool
     result: ReclaimResult = field(factory=ReclaimResult)
     kept: set[ChunkId] = field(factory=set)
+    chunks_under_way: set[ChunkId] = field(factory=set)
     freed: int = 0
     under_way: int = 0
     ended: int = 0
@@ -138,6 +139,7 @@ class SpaceReclaim:
                 if not await self._may_begin(freeing):
                     break
                 freeing.under_way += held.charged_bytes
+                freeing.chunks_under_way.add(held.chunk_id)
                 tasks.add(self._free(held, freeing))
             await tasks.join()
         finally:
@@ -177,9 +179,7 @@ class SpaceReclaim:
             while True:
                 page: list[HeldChunk] = await self._store_lane.run(list_page, after, _PAGE)
                 for held in page:
-                    if held.chunk_id not in freeing.kept and not self._withdrawals.is_withdrawing(
-                        held.chunk_id
-                    ):
+                    if held.chunk_id not in freeing.kept and held.chunk_id not in freeing.chunks_under_way:
                         yield held
                 if len(page) < _PAGE:
                     break
@@ -197,6 +197,7 @@ class SpaceReclaim:
         finally:
             self._withdrawals.room.leave()
             freeing.under_way -= held.charged_bytes
+            freeing.chunks_under_way.discard(held.chunk_id)
             freeing.one_ended()
         if fate is Fate.KEPT:
             freeing.kept.add(held.chunk_id)
@@ -208,6 +209,8 @@ class SpaceReclaim:
 
     async def _fate(self, held: HeldChunk, *, drops_last_copies: bool) -> Fate:
         fate = Fate.KEPT
+        # An eviction may be offering it, and keep it in the end.
+        await self._withdrawals.ended(held.chunk_id)
         if held.perceived > held.desired:
             fate = await self._withdrawals.offer(held.chunk_id)
         if fate is Fate.KEPT:

@@ -93,6 +93,7 @@ class Withdrawals:
         self._pacer = Pacer(REMOVED_PER_SECOND, 1)
         self._under_way: dict[ChunkId, _Withdrawal] = {}
         self._being_dropped: dict[ChunkId, _Withdrawal] = {}
+        self._waiting_for_end: dict[ChunkId, list[Deferred[None]]] = {}
         self._is_stopped = False
 
     def is_withdrawing(self, chunk_id: ChunkId) -> bool:
@@ -103,6 +104,13 @@ class Withdrawals:
         """Whether REMOVED is said before the copy is dropped: a CHUNK would have the others count it again."""
         withdrawal = self._under_way.get(chunk_id)
         return chunk_id in self._being_dropped or (withdrawal is not None and withdrawal.is_offer)
+
+    async def ended(self, chunk_id: ChunkId) -> None:
+        """Wait until nobody is withdrawing or dropping the copy."""
+        while self.is_withdrawing(chunk_id):
+            ended: Deferred[None] = Deferred()
+            self._waiting_for_end.setdefault(chunk_id, []).append(ended)
+            await ended
 
     async def offer(self, chunk_id: ChunkId) -> Fate:
         """Say REMOVED, keep the bytes for 2 s, and drop them if as many others hold the chunk as should."""
@@ -123,7 +131,7 @@ class Withdrawals:
                 chunk_id, withdrawal, held, threshold=0 if held is None else held.desired
             )
         finally:
-            del self._under_way[chunk_id]
+            self._end(self._under_way, chunk_id)
         if fate is Fate.KEPT:
             self._on_kept(chunk_id)
         return fate
@@ -146,7 +154,7 @@ class Withdrawals:
             await self._wait(withdrawal, self._pace())
             return await self._settle(chunk_id, withdrawal, await self._held(chunk_id), threshold=1)
         finally:
-            del self._under_way[chunk_id]
+            self._end(self._under_way, chunk_id)
 
     async def drop(self, chunk_id: ChunkId) -> bool:
         """Say REMOVED and drop the copy, whoever else holds the chunk; False if there is none."""
@@ -168,7 +176,7 @@ class Withdrawals:
             self._speaker.removed(chunk_id)
             return await self._delete(chunk_id)
         finally:
-            del self._being_dropped[chunk_id]
+            self._end(self._being_dropped, chunk_id)
 
     def heard_stored(self, chunk_id: ChunkId, peer_id: PeerId) -> None:
         """*peer_id*, another peer, says that it holds the chunk."""
@@ -197,6 +205,11 @@ class Withdrawals:
         for drop in list(self._being_dropped.values()):
             if drop.waiting is not None:
                 drop.waiting.cancel()
+
+    def _end(self, table: dict[ChunkId, _Withdrawal], chunk_id: ChunkId) -> None:
+        del table[chunk_id]
+        for ended in self._waiting_for_end.pop(chunk_id, ()):
+            ended.callback(None)
 
     def _pace(self) -> float:
         """How many seconds the next REMOVED has to wait, so that all of them keep their rate."""

@@ -20,6 +20,7 @@ from tests.peer.copies import (
     holds,
     let_go,
     say_chunk,
+    say_removed,
     say_stored,
     spoken_of,
 )
@@ -175,6 +176,25 @@ class TestPlacing:
             assert not holds(group, 20)
             assert len(group.said(PutChunk, by=20)) == 5
             assert group.run(reclaimed).removed_chunks == 1
+
+    def test_a_copy_that_an_eviction_offers_in_vain_is_placed_too(self) -> None:
+        """SPEC.md 6.11, 6.9: whatever becomes of what was under way when the RECLAIM came."""
+        for seed in range(10):
+            with Group(seed=seed) as group:
+                group.add(20, capacity_bytes=4_000)
+                home = Stranger(group)
+                give_copy(group, home, others=[80])
+                home.putchunk(OTHER, BODY)
+                group.pass_time(group.random.uniform(0.1, 0.4))
+                reclaimed = group[20].begin_reclaim(0)
+                while not group.said(Removed, by=20):
+                    assert group.clock.seconds() < 30.0
+                    group.pass_time(A_MOMENT)
+                say_removed(home, CHUNK, 99)
+                report = group.run(reclaimed)
+                assert holds(group, 20)
+                assert group.said(PutChunk, by=20)
+                assert (report.removed_chunks, report.unplaced_chunks, report.used_kbytes) == (0, 1, 4)
 
 
 class TestLastCopy:
