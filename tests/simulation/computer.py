@@ -30,6 +30,7 @@ from tests.simulation.doors import (
     watched_store,
 )
 from tests.simulation.facts import DAMAGED, DROPPED, LEFT, Copies, Heard, Version
+from tests.simulation.promises import compare_with_promises
 from tests.simulation.transcript import message_of
 from tests.support.disk import MemoryDisk, PowerLost
 from tests.support.lan import Datagram
@@ -86,6 +87,8 @@ class Computer(StorageWatcher):
     """The most that its user may have set as its capacity."""
     files: dict[str, dict[int, bytes]] = field(factory=dict)
     """What each path of the user's has held, by the time of change that the disk gave it."""
+    restored: dict[str, bytes] = field(factory=dict)
+    """What was reported as restored, by the path that it was written to."""
 
     def __attrs_post_init__(self) -> None:
         self.world.facts.copies[self.peer_id] = Copies()
@@ -115,6 +118,9 @@ class Computer(StorageWatcher):
             return
         world = self.world
         self.starts += 1
+        for path in self.files:
+            # A write that the power cut off has left what chance let it leave.
+            self._look_at(path)
         try:
             storage = open_storage(
                 self.disk,
@@ -132,7 +138,7 @@ class Computer(StorageWatcher):
                 world.break_promise(7, f"{self.name} can't start: {error}")
             return
         with self.unhindered():
-            self._compare_with_promises(storage)
+            compare_with_promises(self, storage)
         clock = ProcessClock(world.clock)
         executor = SimExecutor(clock=clock, random=self._random("executor"), max_delay=self.slowness)
         network = HeardNetwork(
@@ -195,11 +201,15 @@ class Computer(StorageWatcher):
 
     def write(self, path: str, content: bytes) -> None:
         """Have the user write a file; OSError, and part of it, if the disk doesn't take it."""
+        self.files.setdefault(path, {})
         try:
             self.disk.write_file(path, content)
         finally:
-            if self.disk.exists(path):
-                self.files.setdefault(path, {})[self.disk.stat(path).mtime_ns] = self.read_file(path)
+            self._look_at(path)
+
+    def _look_at(self, path: str) -> None:
+        if self.disk.exists(path):
+            self.files[path][self.disk.stat(path).mtime_ns] = self.read_file(path)
 
     def read_file(self, path: str) -> bytes:
         """What a file holds, whatever is wrong with the disk just now."""
@@ -331,35 +341,6 @@ class Computer(StorageWatcher):
             facts.delete_heard.setdefault(message.file_id, []).append(
                 Heard(now, self.peer_id, message.sender_id)
             )
-
-    def _compare_with_promises(self, storage: OpenStorage) -> None:
-        """After a start: all that was acknowledged is there, but for what was being dropped."""
-        copies, world = self.copies, self.world
-        capacity_bytes = storage.store.usage().capacity_bytes
-        if capacity_bytes > self.lent_bytes:
-            world.break_promise(
-                6, f"{self.name} lends {capacity_bytes} bytes again, {self.lent_bytes} were set"
-            )
-        present = {held.chunk_id for held in storage.store.page(None, 1_000_000)}
-        for chunk_id in sorted(copies.acknowledged - present):
-            is_in_doubt = chunk_id in copies.in_doubt or chunk_id.file_id in copies.files_in_doubt
-            if not is_in_doubt:
-                world.break_promise(2, f"{self.name} has said STORED for {chunk_id}, and it is gone")
-            elif copies.good(chunk_id):
-                world.facts.lose(world.clock.seconds(), self.peer_id, chunk_id, DROPPED)
-        for chunk_id in sorted(copies.held - present):
-            copies.forget(chunk_id)
-        copies.in_doubt.clear()
-        copies.files_in_doubt.clear()
-        for chunk_id in sorted(present):
-            [outcome] = storage.store.get([chunk_id])
-            if outcome.body is None and chunk_id not in copies.damaged:
-                world.break_promise(
-                    2, f"{self.name} has {chunk_id} in its index, and its bytes are not there"
-                )
-            elif outcome.body is None or not world.facts.is_right(chunk_id, outcome.body):
-                copies.damaged.add(chunk_id)
-            copies.held.add(chunk_id)
 
     def kill(self) -> None:
         """End the process at once; none of it runs any more."""

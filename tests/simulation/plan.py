@@ -75,6 +75,7 @@ def draw_plan(seed: int) -> Plan:
         key=lambda timed: timed[0],
     )
     acts += _later_acts(Random(f"{seed} aftermath"), acts)
+    acts += _together(Random(f"{seed} together"), peers)
     went_wrong += _later_faults(Random(f"{seed} late faults"), peers)
     planned = [Planned(f"u{number}", at, act) for number, (at, act) in enumerate(acts, 1)]
     strangers = sorted(draw_strangers(Random(f"{seed} strangers"), STORM), key=lambda timed: timed[0])
@@ -104,6 +105,15 @@ def _later_acts(random: Random, acts: list[tuple[float, Act]]) -> list[tuple[flo
         for peer_id, path in paths
         if random.random() < 0.3
     ]
+
+
+def _together(random: Random, peers: int) -> list[tuple[float, Act]]:
+    """Some peers that give all their disk back at about the same time: none may rely on another that does."""
+    if random.random() < 0.85:
+        return []
+    time = random.choice((random.uniform(5.0, STORM), AFTERMATH + random.uniform(0.0, 5.0)))
+    peer_ids = random.sample(range(1, peers + 1), random.randrange(2, peers + 1))
+    return [(time + random.uniform(0.0, 3.0), Reclaim(peer_id, 0)) for peer_id in peer_ids]
 
 
 def _later_faults(random: Random, peers: int) -> list[tuple[float, Fault]]:

@@ -1,236 +1,47 @@
-"""Bugs planted one at a time, to see how many seeds it takes to find each: ``python -m tests.simulation.planted``.
+"""How many seeds it takes to find each planted bug: ``python -m tests.simulation.planted [--write]``.
 
-A simulator that finds nothing may be blind. Each bug is one that programs of this kind have had. It is put into the
-production code while a run goes on, from here; the production code knows nothing of it.
+A simulator that finds nothing may be blind. The bugs are those of ``bugs``. The table goes to docs/simulation.md,
+where a bug that was not tried this time keeps its row.
 """
 
 from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
-from hashlib import sha256
-from typing import Any, Final
-from unittest.mock import patch
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import takewhile
+from pathlib import Path
+from typing import Final
 
 from attrs import frozen
 
-from peer import home
-from peer.backup import ChunkBackup
-from peer.backup_responder import PutChunkResponder
-from peer.delete import DeadFiles, DeleteResponder
-from peer.repair import RemovedResponder
-from peer.restore_responder import GetChunkResponder
-from peer.withdrawal import Withdrawals
-from protocol.digest import Digest
-from protocol.messages import Chunk, Delete, GetChunk, PutChunk
-from protocol.replication import Replication
-from protocol.values import ChunkId, FileId, PeerId
-from storage import opening
-from storage.database import Database
-from storage.interfaces import Fingerprint
-from storage.segments import SegmentFiles
-from storage.slot_rows import PlacedChunk
-from storage.slot_store import SlotChunkStore
-from storage.slot_writer import SlotWriter
+from tests.simulation.bugs import BUGS, Bug
 from tests.simulation.facts import Violation
 from tests.simulation.run import play
 
-MOST_SEEDS = 2_000
+MOST_SEEDS: Final = 2_000
 """Seeds after which a bug counts as not found."""
 
+PAGE: Final = Path(__file__).resolve().parent.parent.parent / "docs" / "simulation.md"
+
+_HEAD: Final = (
+    "| planted bug | seeds until found | what shows it: invariant, and what is said |",
+    "|---|---:|---|",
+)
+_NOT_TRIED: Final = "not tried"
+
 
 @frozen
-class Replacement:
-    """A piece of the production code, and what makes a wrong one of the right one."""
-
-    target: Any
-    attribute: str
-    spoil: Callable[[Any], Any]
-
-
-@frozen
-class Bug:
-    """What is wrong, and where."""
+class Row:
+    """What came of the search for a bug."""
 
     said: str
-    replacements: tuple[Replacement, ...]
-    is_found_soon: bool = False
-    """Whether some dozen seeds find it."""
+    seeds: str
+    """How many it took, or that it wasn't found."""
+    shown: str
 
-    @contextmanager
-    def planted(self) -> Iterator[None]:
-        """Have the bug in the code for a while."""
-        with ExitStack() as planted:
-            for one in self.replacements:
-                right = getattr(one.target, one.attribute)
-                planted.enter_context(patch.object(one.target, one.attribute, one.spoil(right)))
-            yield
-
-
-def _stored_too_soon(respond: Any) -> Any:
-    def wrong(self: PutChunkResponder, message: PutChunk) -> None:
-        respond(self, message)
-        self._answers.answer(message.chunk_id)
-
-    return wrong
-
-
-def _commit_not_synced(transaction: Any) -> Any:
-    return lambda self, *, is_promise=True: transaction(self, is_promise=False)
-
-
-def _sent_once(_wait_is_over: Any) -> Any:
-    def wrong(self: ChunkBackup) -> None:
-        self._timer = None
-        self._finish()
-
-    return wrong
-
-
-def _messages_counted(add: Any) -> Any:
-    def wrong(self: Replication, peer_id: PeerId) -> bool:
-        return bool(add(self, peer_id) or add(self, PeerId(10**6 + len(self.holders))))
-
-    return wrong
-
-
-def _suppressed_for_ever(respond: Any) -> Any:
-    def wrong(self: GetChunkResponder, message: GetChunk) -> None:
-        if message.chunk_id not in self.__dict__.setdefault("planted", set()):
-            respond(self, message)
-
-    return wrong
-
-
-def _overheard_for_ever(overheard: Any) -> Any:
-    def wrong(self: GetChunkResponder, message: Chunk) -> None:
-        self.__dict__.setdefault("planted", set()).add(message.chunk_id)
-        overheard(self, message)
-
-    return wrong
-
-
-def _id_without_salt(_new_file_id: Any) -> Any:
-    def wrong(_salt: bytes, path: str, fingerprint: Fingerprint) -> FileId:
-        return FileId(sha256(f"{path} {fingerprint.size}".encode()).digest())
-
-    return wrong
-
-
-def _row_before_bytes(store: Any) -> Any:
-    def say_synced(writer: SlotWriter) -> tuple[list[PlacedChunk], list[PlacedChunk]]:
-        writer._given_up.clear()
-        return writer._written, []
-
-    def wrong(self: SlotChunkStore, *arguments: Any) -> Any:
-        with patch.object(SlotWriter, "sync", say_synced):
-            failed = store(self, *arguments)
-        for number in self._space._segments:
-            self._files.sync(number)
-        return failed
-
-    return wrong
-
-
-def _dropped_unconfirmed(settle: Any) -> Any:
-    def wrong(self: Withdrawals, chunk_id: ChunkId, withdrawal: Any, held: Any, **_threshold: int) -> Any:
-        withdrawal.given_up = None
-        return settle(self, chunk_id, withdrawal, held, threshold=0)
-
-    return wrong
-
-
-def _queue_left(respond: Any) -> Any:
-    def wrong(self: DeleteResponder, message: Delete) -> None:
-        self._forget_file = ()
-        respond(self, message)
-
-    return wrong
-
-
-def _nothing_announced(_start: Any) -> Any:
-    async def wrong(self: DeadFiles) -> None:
-        for file in await self._catalog_lane.run(self._catalog.dead):
-            self._last_sent[file.file_id] = float("-inf")
-
-    return wrong
-
-
-BUGS: Final = (
-    Bug(
-        "STORED goes out before the chunk is stored",
-        (Replacement(PutChunkResponder, "respond", _stored_too_soon),),
-        is_found_soon=True,
-    ),
-    Bug(
-        "a slot is never synced",
-        (Replacement(SegmentFiles, "sync", lambda _right: lambda self, number: None),),
-        is_found_soon=True,
-    ),
-    Bug(
-        "a commit that is a promise is not synced",
-        (Replacement(Database, "transaction", _commit_not_synced),),
-        is_found_soon=True,
-    ),
-    Bug(
-        "an index row is written before its bytes",
-        (Replacement(SlotChunkStore, "_store", _row_before_bytes),),
-    ),
-    Bug("a PUTCHUNK is never sent again", (Replacement(ChunkBackup, "_wait_is_over", _sent_once),)),
-    Bug(
-        "messages are counted, not senders",
-        (Replacement(Replication, "add", _messages_counted),),
-        is_found_soon=True,
-    ),
-    Bug(
-        "a CHUNK overheard once silences its holder for ever",
-        (
-            Replacement(GetChunkResponder, "overheard", _overheard_for_ever),
-            Replacement(GetChunkResponder, "respond", _suppressed_for_ever),
-        ),
-        is_found_soon=True,
-    ),
-    Bug(
-        "an id is used again after a delete",
-        (Replacement(home, "new_file_id", _id_without_salt),),
-        is_found_soon=True,
-    ),
-    Bug(
-        "holders evict at once, without a confirmation",
-        (Replacement(Withdrawals, "_settle", _dropped_unconfirmed),),
-    ),
-    Bug(
-        "DELETE cancels nothing that is queued",
-        (
-            Replacement(DeleteResponder, "respond", _queue_left),
-            Replacement(DeleteResponder, "is_refused", lambda _right: lambda self, file_id: False),
-        ),
-        is_found_soon=True,
-    ),
-    Bug(
-        "a REMOVED sets off no repair",
-        (Replacement(RemovedResponder, "respond", lambda _right: lambda self, message: None),),
-        is_found_soon=True,
-    ),
-    Bug(
-        "what a disk or a peer gives is not checked by its digest",
-        (Replacement(Digest, "matches", lambda _right: lambda self, body: True),),
-    ),
-    Bug(
-        "a capacity set by RECLAIM is forgotten at a restart",
-        (
-            Replacement(
-                opening, "new_capacity", lambda _right: lambda *, option_bytes, **_others: option_bytes
-            ),
-        ),
-    ),
-    Bug(
-        "a deletion is not announced again after a crash",
-        (Replacement(DeadFiles, "start", _nothing_announced),),
-    ),
-)
+    def __str__(self) -> str:
+        return f"| {self.said} | {self.seeds} | {self.shown} |"
 
 
 def seeds_to_find(bug: Bug, first: int, most: int) -> tuple[int, Violation] | None:
@@ -243,27 +54,65 @@ def seeds_to_find(bug: Bug, first: int, most: int) -> tuple[int, Violation] | No
     return None
 
 
+def search(bug: Bug, first: int, most: int) -> Row:
+    """The row of a bug."""
+    found = seeds_to_find(bug, first, most)
+    if found is None:
+        return Row(bug.said, f"not in {most:,}", "")
+    seeds, violation = found
+    return Row(bug.said, f"{seeds:,}", f"{violation.invariant}: {_brief(violation.said)}")
+
+
+def rows_of(page: str) -> dict[str, Row]:
+    """The rows that a page has, by what they say of the bug."""
+    rows = {}
+    for line in _table_lines(page.splitlines()):
+        said, seeds, shown = (cell.strip() for cell in line.strip("|").split("|"))
+        rows[said] = Row(said, seeds, shown)
+    return rows
+
+
+def with_rows(page: str, rows: Mapping[str, Row]) -> str:
+    """The page with these rows in its table, one for each bug there is."""
+    lines = page.splitlines()
+    start = lines.index(_HEAD[0]) + len(_HEAD)
+    end = start + len(list(_table_lines(lines)))
+    lines[start:end] = [str(rows.get(bug.said, Row(bug.said, _NOT_TRIED, ""))) for bug in BUGS]
+    return "\n".join([*lines, ""])
+
+
 def main(arguments: Sequence[str]) -> int:
-    """Print the table; the exit status is 0 only if all were found."""
+    """Print the table, and write it if that is asked for; the exit status is 0 only if all were found."""
     parser = argparse.ArgumentParser(prog="python -m tests.simulation.planted", description=__doc__)
     parser.add_argument("--from", type=int, default=1, dest="first", help="the first seed (1)")
     parser.add_argument(
         "--most", type=int, default=MOST_SEEDS, help=f"seeds to try at the most ({MOST_SEEDS})"
     )
+    parser.add_argument(
+        "--bug", type=int, action="append", metavar="N", help="only the bug of row N, from 1; repeatable"
+    )
+    parser.add_argument("--write", action="store_true", help="write the table into docs/simulation.md")
     options = parser.parse_args(arguments)
-    print("| planted bug | seeds until found | what shows it |\n|---|---|---|", flush=True)
-    missed = 0
-    for bug in BUGS:
-        found = seeds_to_find(bug, options.first, options.most)
-        missed += found is None
-        seeds, shown = ("not found", "") if found is None else (str(found[0]), _brief(found[1]))
-        print(f"| {bug.said} | {seeds} | {shown} |", flush=True)
-    return 1 if missed else 0
+    bugs = BUGS if options.bug is None else [BUGS[number - 1] for number in options.bug]
+    print("\n".join(_HEAD), flush=True)
+    found = True
+    for bug in bugs:
+        row = search(bug, options.first, options.most)
+        found = found and row.shown != ""
+        print(row, flush=True)
+        if options.write:
+            page = PAGE.read_text("utf-8")
+            PAGE.write_text(with_rows(page, {**rows_of(page), bug.said: row}), "utf-8")
+    return 0 if found else 1
 
 
-def _brief(violation: Violation) -> str:
-    said = violation.said.splitlines()[0]
-    return f"{violation.invariant}: {said if len(said) < 90 else said[:90] + '…'}"
+def _table_lines(lines: Sequence[str]) -> Iterator[str]:
+    yield from takewhile(lambda line: line.startswith("|"), lines[lines.index(_HEAD[0]) + len(_HEAD) :])
+
+
+def _brief(said: str) -> str:
+    line = said.splitlines()[0].replace("|", "/")
+    return line if len(line) < 90 else line[:90] + "…"
 
 
 if __name__ == "__main__":

@@ -13,9 +13,10 @@ from pathlib import Path
 import pytest
 
 from tests.simulation.__main__ import main
+from tests.simulation.bugs import BUGS, Bug
 from tests.simulation.figures import backup_seconds, idle_seconds
 from tests.simulation.plan import draw_plan
-from tests.simulation.planted import BUGS, Bug, seeds_to_find
+from tests.simulation.planted import PAGE, Row, rows_of, seeds_to_find, with_rows
 from tests.simulation.run import play
 from tests.simulation.runner import simulate
 from tests.simulation.shrinking import fewest
@@ -115,3 +116,25 @@ def test_nothing_in_production_knows_of_the_simulation() -> None:
             names = {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)}
             modules = {node.module or "" for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)}
             assert not [name for name in names | modules if "simulat" in name.lower() or "tests" in name]
+
+
+def test_the_page_has_the_table_of_the_planted_bugs() -> None:
+    """``python -m tests.simulation.planted --write`` is run again when there are others."""
+    rows = rows_of(PAGE.read_text("utf-8"))
+    assert list(rows) == [bug.said for bug in BUGS]
+    assert all(row.seeds.replace(",", "").isdecimal() for row in rows.values())
+
+
+def test_a_bug_that_was_not_tried_keeps_its_row() -> None:
+    page = PAGE.read_text("utf-8")
+    first, second = BUGS[0].said, BUGS[1].said
+    once = with_rows(page, {first: Row(first, "7", "2: gone"), second: Row(second, "1,900", "3: gone")})
+    again = with_rows(once, {**rows_of(once), first: Row(first, "9", "2: away")})
+    assert [str(row) for row in rows_of(again).values()][:2] == [
+        f"| {first} | 9 | 2: away |",
+        f"| {second} | 1,900 | 3: gone |",
+    ]
+    assert (again.partition("| planted bug |")[0], again.partition("\n\n## Where")[2]) == (
+        page.partition("| planted bug |")[0],
+        page.partition("\n\n## Where")[2],
+    )

@@ -262,6 +262,7 @@ class Users:
             )
         elif version.version_id < operation.newest_before:
             self.world.break_promise(1, f"{name} restores an old version of {version.path}")
+        operation.computer.restored[report.path] = version.content
 
     def reclaimed(self, operation: Operation) -> None:
         """A RECLAIM was reported: what is used fits, unless the report says that some could not be placed."""
