@@ -6,7 +6,7 @@ import pytest
 from attrs import evolve
 
 from protocol.messages import Chunk, GetChunk, PutChunk
-from protocol.timing import ANSWER_SPACING
+from protocol.timing import ANSWER_SPACING, MAX_RESPONSE_DELAY
 from protocol.values import CHUNK_SIZE
 from tests.interop.street import (
     ANSWERED,
@@ -151,10 +151,24 @@ class TestManyChunks:
 
     def test_holders_that_answer_each_of_them_don_t_spoil_a_restore(self) -> None:
         """SPEC.md 12.12."""
-        with street(1, evolve(FAMILIES["B"], letter="-"), Family()) as (group, [_holder, asker]):
+        at_once = evolve(FAMILIES["B"], letter="-", waits_for_silence=False)
+        with street(1, at_once, Family()) as (group, [_holder, asker]):
             file_id = back_up(group, content_of(300_001))
             asker.ask_without_end((file_id.hex(), 0), a_second=740)
             group.pass_time(2.0)
             assert group[1].restore(PATH) == content_of(300_001)
             group.pass_time(2.0)
             assert len(group.messages(Chunk)) > 1_000
+
+
+class TestSilence:
+    def test_b_answers_only_once_no_chunk_has_come_for_as_long_as_its_delay(self) -> None:
+        """What is asked for at the same time comes one after another, the longest delays last; a file comes back."""
+        content = content_of(20 * CHUNK_SIZE)
+        with street(1, "B", "B") as (group, _holders):
+            group[1].write(PATH, content)
+            assert group[1].backup(PATH, 2).below_degree == 0
+            began = group.clock.seconds()
+            assert group[1].restore(PATH) == content
+            # Of 40 delays of up to 0.4 s, each but the shortest begins anew.
+            assert group.clock.seconds() - began > 2 * MAX_RESPONSE_DELAY

@@ -147,6 +147,8 @@ class Family:
     repeats_stored: bool = True
     answers_unheard: float = 0.0
     """Probability that it sends its CHUNK though another has answered."""
+    waits_for_silence: bool = False
+    """Its delay before a CHUNK begins anew with every CHUNK that it hears, of whatever file, its own too."""
     empty_chunk_becomes: bytes | None = b""
     """What it returns of an empty chunk; None: it doesn't."""
     repair_body: Callable[[bytes], bytes] = as_it_was

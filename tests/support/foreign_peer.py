@@ -78,6 +78,7 @@ class ForeignPeer:
         self._random = random
         self._wanted: dict[Place, bytes | None] = {}
         self._chunks_heard: dict[Place, float] = {}
+        self._last_chunk_heard = float("-inf")
         self._putchunks_heard: dict[Place, float] = {}
         self._calls: list[IDelayedCall] = []
         self._said_stored: set[Place] = set()
@@ -168,6 +169,8 @@ class ForeignPeer:
         ):
             self.dropped.append(datagram)
             return
+        if reading.message_type == b"CHUNK":
+            self._last_chunk_heard = self._clock.seconds()
         # An id is all by which most tell their own echoes.
         sender = int(reading.fields[2])
         if sender == self.peer_id:
@@ -211,10 +214,15 @@ class ForeignPeer:
 
     def _heard_getchunk(self, place: Place) -> None:
         if place in self.held:
-            asked_at = self._clock.seconds()
-            self._later(self._delay(), partial(self._answer, place, asked_at))
+            asked_at, delay = self._clock.seconds(), self._delay()
+            self._later(delay, partial(self._answer, place, asked_at, delay))
 
-    def _answer(self, place: Place, asked_at: float) -> None:
+    def _answer(self, place: Place, asked_at: float, delay: float) -> None:
+        silent_until = self._last_chunk_heard + delay
+        if self.family.waits_for_silence and silent_until > self._clock.seconds():
+            again = partial(self._answer, place, asked_at, delay)
+            self._later(silent_until - self._clock.seconds(), again)
+            return
         was_answered = self._chunks_heard.get(place, -1.0) >= asked_at
         if was_answered and self._random.random() >= self.family.answers_unheard:
             return

@@ -40,6 +40,7 @@ FAMILIES: Final[Mapping[str, Family]] = {
             own_ids_are_upper_case=True,
             stores_its_own_files=True,
             answers_unheard=1.0,
+            waits_for_silence=True,
             empty_chunk_becomes=bytes(4),
             repair_body=zeros,
             repair_degree=1,
