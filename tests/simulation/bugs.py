@@ -21,6 +21,7 @@ from peer.delete import DeadFiles, DeleteResponder
 from peer.repair import RemovedResponder
 from peer.restore import ChunkRestore
 from peer.restore_responder import GetChunkResponder
+from peer.scrub import Scrub
 from peer.withdrawal import Withdrawals
 from protocol.digest import Digest
 from protocol.messages import Chunk, Delete, GetChunk, PutChunk
@@ -103,6 +104,14 @@ def _overheard_for_ever(overheard: Any) -> Any:
     def wrong(self: GetChunkResponder, message: Chunk) -> None:
         self.__dict__.setdefault("planted", set()).add(message.chunk_id)
         overheard(self, message)
+
+    return wrong
+
+
+def _damage_passed_over(read: Any) -> Any:
+    async def wrong(self: Scrub, *arguments: Any) -> Any:
+        with patch.object(self, "_drop_damaged", lambda chunk_id: None):
+            return await read(self, *arguments)
 
     return wrong
 
@@ -267,6 +276,11 @@ BUGS: Final = (
     Bug(
         "a stop leaves the STOREDs that are due",
         (Replacement(StoredAnswers, "stop", _nothing_forgotten),),
+        is_found_soon=True,
+    ),
+    Bug(
+        "the scrub passes damage over",
+        (Replacement(Scrub, "_read", _damage_passed_over),),
         is_found_soon=True,
     ),
 )

@@ -77,12 +77,14 @@ class Computer(StorageWatcher):
     capacity_bytes: int
     read_seconds: float = 0.0
     receive_buffer_bytes: int = 64 * 1024 * 1024
+    scrub_period: float | None = None
     disk: MemoryDisk = field(factory=lambda: MemoryDisk(total_bytes=DISK_BYTES))
     power: Power = Power.OFF
     process: Process | None = None
     wall_step: float = 0.0
     slowness: float = USUAL_SLOWNESS
     starts: int = 0
+    started_at: float = 0.0
     lent_bytes: int = 0
     """The most that its user may have set as its capacity."""
     files: dict[str, dict[int, bytes]] = field(factory=dict)
@@ -159,9 +161,10 @@ class Computer(StorageWatcher):
             disk=self.disk,
             executor=executor,
         )
-        peer = Peer(PeerConfig(store=STORE), watched, doors)
+        peer = Peer(PeerConfig(store=STORE, scrub_period=self.scrub_period), watched, doors)
         process = self.process = Process(clock, network, executor, peer, watched)
         self.power = Power.RUNNING
+        self.started_at = world.clock.seconds()
         world.say(self.name, "starts")
         process.started = Deferred.fromCoroutine(peer.start())
         process.started.addErrback(self._not_started, process)
@@ -237,6 +240,7 @@ class Computer(StorageWatcher):
         if self.copies.good(chunk_id):
             self.world.facts.lose(self.world.clock.seconds(), self.peer_id, chunk_id, DAMAGED)
         self.copies.damaged.add(chunk_id)
+        self.copies.flipped.setdefault(chunk_id, self.world.clock.seconds())
 
     # What it is seen doing
 
@@ -266,6 +270,7 @@ class Computer(StorageWatcher):
         if outcome is PutOutcome.STORED:
             world.facts.stored_at[self.peer_id, chunk.chunk_id] = world.clock.seconds()
             copies.damaged.discard(chunk.chunk_id)
+            copies.flipped.pop(chunk.chunk_id, None)
             if not world.facts.is_right(chunk.chunk_id, chunk.body):
                 # A stranger's: it counts as a copy, and is none.
                 copies.damaged.add(chunk.chunk_id)

@@ -62,11 +62,14 @@ class Copies:
     files_in_doubt: set[FileId] = field(factory=set)
     damaged: set[ChunkId] = field(factory=set)
     """Those with a bit that isn't what it was, and those that were wrong when they came."""
+    flipped: dict[ChunkId, float] = field(factory=dict)
+    """The former, and since when."""
 
     def forget(self, chunk_id: ChunkId) -> None:
         """The peer has dropped the copy by itself."""
         for copies in (self.held, self.acknowledged, self.in_doubt, self.damaged):
             copies.discard(chunk_id)
+        self.flipped.pop(chunk_id, None)
 
     def good(self, chunk_id: ChunkId) -> bool:
         """Whether the copy is there, with the right bytes."""

@@ -3,7 +3,8 @@
 1. A restore gives the exact bytes or an error, never wrong bytes.
 2. A chunk whose STORED was sent is on that peer's disk until the peer itself drops it, through any crash.
 3. After the loss of up to d - 1 of a file's holders, a file reported as backed up at degree d restores. A damaged
-   or discarded copy is a lost holder; a stranger is none.
+   or discarded copy is a lost holder, until it has a good one again; a stranger is none. A peer that scrubs has
+   no damaged copy for long.
 4. Once faults stop, every file whose backup was reported done is at its degree again, if there is room and there
    are peers enough.
 5. Once faults stop, no chunk of a deleted file stays on any peer.
@@ -30,6 +31,9 @@ from tests.support.slots import slots_on
 
 REPAIR_TIME = 40.0
 """Seconds that a repair may take: the response delay, a turn in the window, and five attempts."""
+
+FINDING = 20.0
+"""Seconds that the scrub may give way to others, and a damaged copy take to be dropped."""
 
 WITHDRAWAL = 3.0
 """Seconds that a REMOVED may come before the loss that it announces."""
@@ -65,6 +69,7 @@ class Inspection:
         for computer in self._world.running():
             self._inspect_store(computer)
             self._inspect_tables(computer)
+            self._inspect_scrub(computer)
         for version in self.promised():
             for chunk_no in range(version.chunks):
                 self._inspect_degree(version, ChunkId(version.file_id, chunk_no))
@@ -84,8 +89,24 @@ class Inspection:
         ]
 
     def lost_holders(self, version: Version) -> set[int]:
-        """The peers that have lost a copy of the version's chunks, since it was reported or before."""
-        return {loss.who for loss in self._facts.losses if loss.chunk_id.file_id == version.file_id}
+        """The peers that have lost a copy of the version's chunks, since it was reported or before, for good."""
+        return {
+            loss.who
+            for loss in self._facts.losses
+            if loss.chunk_id.file_id == version.file_id and loss.who not in self._facts.holders(loss.chunk_id)
+        }
+
+    def _inspect_scrub(self, computer: Computer) -> None:
+        """Invariant 3: damage is found in a period, and another one if the clock was set meanwhile."""
+        if computer.scrub_period is None:
+            return
+        since = max(computer.started_at, self._world.calm_since)
+        for chunk_id, flipped_at in computer.copies.flipped.items():
+            known_for = self._world.clock.seconds() - max(since, flipped_at)
+            if known_for > 2 * computer.scrub_period + FINDING:
+                self._world.break_promise(
+                    3, f"{computer.name} hasn't found in {known_for:.0f} s that {chunk_id} is damaged"
+                )
 
     def _inspect_store(self, computer: Computer) -> None:
         assert computer.process is not None
@@ -122,6 +143,9 @@ class Inspection:
             "operations": len(peer.operations._interruptible_runs),
             "calls in the lanes": sum(lane.queued_items for lane in peer._lanes),
         }
+        if computer.scrub_period is not None:
+            # The scrub never rests; it makes one call at a time.
+            left["calls in the lanes"] = max(0, left["calls in the lanes"] - 1)
         for what, count in left.items():
             if count:
                 self._world.break_promise(7, f"{computer.name} is at rest, with {count} {what} left")

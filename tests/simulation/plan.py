@@ -52,6 +52,8 @@ class Plan:
     """What reading one datagram takes each of them, and 0 for no time at all."""
     starts: tuple[float, ...]
     """When each of them is switched on first."""
+    scrubs: tuple[float | None, ...]
+    """In how many seconds each of them scrubs its store; None: it never does."""
     link: Link
     planned: tuple[Planned, ...]
 
@@ -86,6 +88,7 @@ def draw_plan(seed: int) -> Plan:
         capacities=tuple(random.choice(_CAPACITIES) for _ in range(peers)),
         read_seconds=tuple(0.002 if random.random() < 0.1 else 0.0 for _ in range(peers)),
         starts=_starts(Random(f"{seed} starts"), peers),
+        scrubs=_scrubs(Random(f"{seed} scrubs"), peers),
         link=Link(max_latency=random.choice(_LATENCIES)),
         planned=tuple(sorted(planned, key=lambda one: one.at)),
     )
@@ -95,6 +98,12 @@ def _starts(random: Random, peers: int) -> tuple[float, ...]:
     # Who comes late has none of the copies that everybody made: a repair finds a place there.
     share = random.choice((0.0, 0.1, 0.5))
     return tuple(random.uniform(0.0, STORM) if random.random() < share else 0.0 for _ in range(peers))
+
+
+def _scrubs(random: Random, peers: int) -> tuple[float | None, ...]:
+    # Without it damage is found by whoever asks, which is to go on being tried.
+    share = random.choice((0.0, 0.0, 0.5, 1.0))
+    return tuple(random.choice((10.0, 20.0)) if random.random() < share else None for _ in range(peers))
 
 
 def _later_acts(random: Random, acts: list[tuple[float, Act]]) -> list[tuple[float, Act]]:

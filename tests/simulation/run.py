@@ -62,6 +62,7 @@ class Run:
                     capacity,
                     read_seconds=plan.read_seconds[number],
                     receive_buffer_bytes=200_000 if plan.read_seconds[number] else 2**26,
+                    scrub_period=plan.scrubs[number],
                 )
             )
 
@@ -129,6 +130,7 @@ class Run:
     def _calm(self) -> None:
         world = self.world
         world.say("fault", "all faults are over")
+        world.calm_since = world.clock.seconds()
         for key in list(self._going_on):
             self._end(key)
         world.usual_link = world.good_link()

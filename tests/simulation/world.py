@@ -49,6 +49,8 @@ class World:
         self.graveyard: list[Process] = []
         self.disk_faults = 0
         """How many faults of disks there were or are."""
+        self.calm_since = float("inf")
+        """When the faults ended."""
         self.troubles: list[tuple[float, float]] = []
         """From when to when something was wrong with the network or a peer."""
         self.bad_links: list[Link] = []
