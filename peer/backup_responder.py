@@ -160,7 +160,7 @@ class PutChunkResponder:
         self._counters.count(f"put_{outcome.name.lower()}")
         if not is_wanted:
             return None
-        if outcome in (PutOutcome.STORED, PutOutcome.HELD):
+        if outcome in (PutOutcome.STORED, PutOutcome.HELD, PutOutcome.MENDED):
             self._answers.answer(message.chunk_id, due)
         elif outcome is PutOutcome.NO_ROOM:
             self._make_room(len(message.body))

@@ -32,13 +32,17 @@ class ChunkToStore:
 
 
 class PutOutcome(Enum):
-    """What became of a chunk that was to be stored. Only STORED and HELD allow a STORED to be sent."""
+    """What became of a chunk that was to be stored. Only STORED, HELD and MENDED allow a STORED to be sent."""
 
     STORED = "stored"
     """It is on the disk now and stays there, whatever happens."""
 
     HELD = "held"
-    """It was there with the same body. A higher desired degree and new holders were taken over, durably."""
+    """It is there with the same body: the two were compared. A higher desired degree and new holders were taken
+    over, durably."""
+
+    MENDED = "mended"
+    """It was there, damaged, and is whole now: the body took its place, as durably as one that is STORED."""
 
     CONFLICT = "conflict"
     """It was there with another body. Nothing was changed."""

@@ -132,12 +132,16 @@ class MemoryChunkStore:
             )
             insort(self._order, chunk.chunk_id)
             return PutOutcome.STORED
-        if not held.digest.matches(chunk.body):
-            return PutOutcome.CONFLICT
+        outcome = PutOutcome.HELD
+        if self._bodies[chunk.chunk_id] != chunk.body:
+            if not held.digest.matches(chunk.body):
+                return PutOutcome.CONFLICT
+            self._bodies[chunk.chunk_id] = chunk.body
+            outcome = PutOutcome.MENDED
         self._held[chunk.chunk_id] = evolve(
             held, desired=max(held.desired, chunk.desired), holders=with_all(held.holders, chunk.holders)
         )
-        return PutOutcome.HELD
+        return outcome
 
     def _read(self, chunk_id: ChunkId) -> ReadOutcome:
         body = self._bodies.get(chunk_id)

@@ -98,7 +98,7 @@ class SegmentFiles:
         """The first bytes of a slot, fewer at the end of the file; None: they are lost. Raises DiskFailed."""
         number, slot = locate(place)
         try:
-            return self._file(number).read_at(slot * SLOT_BYTES, length)
+            return self._file(number, is_created=False).read_at(slot * SLOT_BYTES, length)
         except OSError as error:
             self._forget(number)
             if error.errno in _LOST:
@@ -137,15 +137,16 @@ class SegmentFiles:
     def _path(self, number: int) -> str:
         return os.path.join(self._folder, segment_name(number))
 
-    def _file(self, number: int) -> IFile:
+    def _file(self, number: int, *, is_created: bool = True) -> IFile:
         file = self._open.get(number)
         if file is not None:
             self._open.move_to_end(number)
             return file
         path = self._path(number)
-        if self._is_writable and not self._disk.exists(path):
+        is_created = is_created and self._is_writable
+        if is_created and not self._disk.exists(path):
             self._has_new_names = True
-        file = self._disk.open(path, create=self._is_writable, writable=self._is_writable)
+        file = self._disk.open(path, create=is_created, writable=self._is_writable)
         self._open[number] = file
         if len(self._open) > OPEN_FILES:
             self._forget(next(iter(self._open)))

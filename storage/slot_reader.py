@@ -10,7 +10,7 @@ from attrs import define
 from protocol.values import ChunkId, FileId
 from storage.database import Database, open_reader
 from storage.disk import IDisk
-from storage.interfaces import ReadOutcome
+from storage.interfaces import HeldChunk, ReadOutcome
 from storage.layout import Layout
 from storage.reads import Reads
 from storage.scrub import ScrubBatch
@@ -89,16 +89,28 @@ class SlotReader:
             spoilt = placed
 
 
+def holds_body(files: SegmentFiles, placed: PlacedChunk, body: bytes) -> bool:
+    """Whether just these bytes are in a slot, as the chunk that belongs there. Raises DiskFailed."""
+    if len(body) != placed.held.length:
+        return False
+    data = files.read(placed.place, HEADER_BYTES + len(body))
+    if data is None or len(data) != HEADER_BYTES + len(body) or not data.endswith(body):
+        return False
+    return _is_slot_of(data, placed.held)
+
+
 def read_body(files: SegmentFiles, placed: PlacedChunk) -> bytes | None:
     """The body in a slot; None: it isn't the chunk that belongs there, or isn't whole. Raises DiskFailed."""
     held = placed.held
     data = files.read(placed.place, HEADER_BYTES + held.length)
     if data is None:
         return None
+    return body_of(data, held.digest, held.length) if _is_slot_of(data, held) else None
+
+
+def _is_slot_of(data: bytes, held: HeldChunk) -> bool:
     try:
         header = SlotHeader.parse(data)
     except (SlotDamaged, SlotNewer):
-        return None
-    if (header.chunk_id, header.length, header.digest) != (held.chunk_id, held.length, held.digest):
-        return None
-    return body_of(data, held.digest, held.length)
+        return False
+    return (header.chunk_id, header.length, header.digest) == (held.chunk_id, held.length, held.digest)

@@ -113,8 +113,13 @@ class SlotSpace:
             self._withhold(number, bits)
         return [place_of(number, slot) for number, bits in taken.items() for slot in slots_of(bits)]
 
-    def keep(self, connection: Connection, placed: Sequence[PlacedChunk]) -> list[Segment]:
-        """Have a transaction take the slots of new chunks into use; to be adopted when it is committed."""
+    def keep(
+        self, connection: Connection, placed: Sequence[PlacedChunk], replaced: Sequence[PlacedChunk] = ()
+    ) -> list[Segment]:
+        """Have a transaction take the slots of new chunks into use; to be adopted when it is committed.
+
+        ``replaced``: copies whose place they take, and whose slots it marks as freeing.
+        """
         changed = {
             number: evolve(
                 segment,
@@ -131,21 +136,14 @@ class SlotSpace:
                 # What was opened before and isn't written to any more needs no look after a crash.
                 if segment.is_open and number not in changed and not self._withheld.get(number):
                     changed[number] = evolve(segment, is_open=False)
+        for number, chunks in _by_segment(replaced).items():
+            changed[number] = _without(changed.get(number, self._segments[number]), chunks)
         connection.executemany(PUT_SEGMENT, map(segment_row, changed.values()))
         return list(changed.values())
 
     def forget(self, connection: Connection, placed: Sequence[PlacedChunk]) -> list[Segment]:
         """Have a transaction mark the slots of gone chunks as freeing; to be adopted when it is committed."""
-        changed = [
-            evolve(
-                segment,
-                freeing=segment.freeing | bits_of(locate(chunk.place)[1] for chunk in chunks),
-                chunks=segment.chunks - len(chunks),
-                charged_bytes=segment.charged_bytes - _charged(chunks),
-            )
-            for number, chunks in _by_segment(placed).items()
-            for segment in (self._segments[number],)
-        ]
+        changed = [_without(self._segments[number], chunks) for number, chunks in _by_segment(placed).items()]
         connection.executemany(PUT_SEGMENT, map(segment_row, changed))
         return changed
 
@@ -280,6 +278,15 @@ def check_segments(disk: IDisk, layout: Layout, present: Collection[int]) -> Non
     unknown = sorted(set(present) - known)
     if unknown:
         raise IndexDamaged(layout.index, f"it doesn't know segment {unknown[0]}")
+
+
+def _without(segment: Segment, chunks: Sequence[PlacedChunk]) -> Segment:
+    return evolve(
+        segment,
+        freeing=segment.freeing | bits_of(locate(chunk.place)[1] for chunk in chunks),
+        chunks=segment.chunks - len(chunks),
+        charged_bytes=segment.charged_bytes - _charged(chunks),
+    )
 
 
 def _by_segment(placed: Iterable[PlacedChunk]) -> dict[int, list[PlacedChunk]]:

@@ -7,7 +7,7 @@ from the disk before its slot is freed. ``storage.slot_space`` tells what become
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, suppress
 from typing import Final
 
@@ -16,11 +16,10 @@ from zope.interface import implementer
 
 from protocol.digest import Digest
 from protocol.values import ChunkId, FileId
-from storage.capacity import charged_bytes
 from storage.database import Database, Row, open_database
 from storage.disk import IDisk
 from storage.errors import DiskFailed, DiskFull, IndexDamaged
-from storage.holders import with_all, with_note
+from storage.holders import with_note
 from storage.interfaces import (
     ChunkToStore,
     HeldChunk,
@@ -34,8 +33,8 @@ from storage.interfaces import (
 from storage.layout import Layout
 from storage.reads import Reads
 from storage.scrub import ScrubBatch, ScrubMark
-from storage.segments import SegmentFiles
-from storage.slot import taken_bytes
+from storage.segments import SegmentFiles, locate
+from storage.slot_batch import SlotBatch, without_repeats
 from storage.slot_reader import SlotReader
 from storage.slot_rows import (
     BEFORE_ALL,
@@ -129,7 +128,7 @@ class SlotChunkStore:
 
     def put(self, chunks: Sequence[ChunkToStore]) -> list[PutOutcome]:
         """See IChunkStore."""
-        return [outcome for run in _without_repeats(chunks) for outcome in self._put_distinct(run)]
+        return [outcome for run in without_repeats(chunks) for outcome in self._put_distinct(run)]
 
     def get(self, chunk_ids: Sequence[ChunkId]) -> list[ReadOutcome]:
         """See IChunkStore."""
@@ -238,42 +237,27 @@ class SlotChunkStore:
             closing.callback(self._space.close)
 
     def _put_distinct(self, chunks: Sequence[ChunkToStore]) -> list[PutOutcome]:
-        outcomes: list[PutOutcome] = []
-        changed: list[PlacedChunk] = []
-        new: list[ChunkToStore] = []
-        room = self._capacity_bytes - self._space.charged_bytes
-        disk_room = self._disk.free_bytes(self._layout.root) - RESERVE_BYTES
+        batch = SlotBatch(
+            files=self._files,
+            room=self._capacity_bytes - self._space.charged_bytes,
+            disk_room=self._disk.free_bytes(self._layout.root) - RESERVE_BYTES,
+            touches_all=self._has_unconfirmed,
+        )
         known = self._placed([chunk.chunk_id for chunk in chunks], is_shown=False)
         for chunk in chunks:
-            placed = known.get(chunk.chunk_id)
             if chunk.chunk_id.file_id in self._deleting:
-                outcomes.append(PutOutcome.FAILED)
-            elif placed is None:
-                charge, taken = charged_bytes(len(chunk.body)), taken_bytes(len(chunk.body))
-                if charge > room or taken > disk_room:
-                    outcomes.append(PutOutcome.NO_ROOM)
-                    continue
-                room -= charge
-                disk_room -= taken
-                new.append(chunk)
-                outcomes.append(PutOutcome.STORED)
-            elif placed.held.digest.matches(chunk.body):
-                held = placed.held
-                desired = max(held.desired, chunk.desired)
-                merged = evolve(held, desired=desired, holders=with_all(held.holders, chunk.holders))
-                if merged != held or self._has_unconfirmed:
-                    changed.append(evolve(placed, held=merged))
-                outcomes.append(PutOutcome.HELD)
+                batch.refuse()
             else:
-                outcomes.append(PutOutcome.CONFLICT)
-        failed = self._store(new, changed) if new or changed else set()
+                batch.look_at(chunk, known.get(chunk.chunk_id))
+        failed = self._store(batch) if batch.new or batch.changed else set()
         return [
             PutOutcome.FAILED if chunk.chunk_id in failed else outcome
-            for chunk, outcome in zip(chunks, outcomes, strict=True)
+            for chunk, outcome in zip(chunks, batch.outcomes, strict=True)
         ]
 
-    def _store(self, chunks: Sequence[ChunkToStore], changed: Sequence[PlacedChunk]) -> set[ChunkId]:
+    def _store(self, batch: SlotBatch) -> set[ChunkId]:
         """Write new chunks and what has changed of held ones; gives those that the disk refused."""
+        chunks, changed, damaged = batch.new, batch.changed, batch.damaged
         refused = {chunk.chunk_id for chunk in chunks}
         writer = SlotWriter(self._files, self._space)
         try:
@@ -288,12 +272,16 @@ class SlotChunkStore:
                     connection.executemany(CONFIRM, [(file_id,) for file_id in sorted(files)])
                 durable, lost = writer.sync()
                 connection.executemany(DELETE, [placed.held.chunk_id for placed in lost])
-                taken = self._space.keep(connection, durable)
+                connection.executemany(INSERT, map(insert_row, _copies_of(lost, damaged)))
+                replaced = _copies_of(durable, damaged)
+                taken = self._space.keep(connection, durable, replaced)
         except (DiskFull, DiskFailed):
             writer.discard(is_all=True)
             return refused | {placed.held.chunk_id for placed in changed}
         self._space.adopt(taken)
         writer.discard()
+        if replaced:
+            self._space.give_back(sorted({locate(placed.place)[0] for placed in replaced}))
         return refused - {placed.held.chunk_id for placed in durable}
 
     def _delete_some(self, file_id: FileId, limit: int) -> tuple[int, bool]:
@@ -348,14 +336,6 @@ class SlotChunkStore:
         return placed
 
 
-def _without_repeats(chunks: Sequence[ChunkToStore]) -> Iterator[Sequence[ChunkToStore]]:
-    """The batch, cut where a chunk comes again: what is said of it depends on what became of the first."""
-    start = 0
-    seen: set[ChunkId] = set()
-    for place, chunk in enumerate(chunks):
-        if chunk.chunk_id in seen:
-            yield chunks[start:place]
-            start = place
-            seen.clear()
-        seen.add(chunk.chunk_id)
-    yield chunks[start:]
+def _copies_of(placed: Iterable[PlacedChunk], copies: Mapping[ChunkId, PlacedChunk]) -> list[PlacedChunk]:
+    """Which of the copies are of these chunks."""
+    return [copies[chunk.held.chunk_id] for chunk in placed if chunk.held.chunk_id in copies]

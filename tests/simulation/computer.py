@@ -261,13 +261,13 @@ class Computer(StorageWatcher):
 
     def stored(self, chunk: ChunkToStore, outcome: PutOutcome) -> None:
         world, copies = self.world, self.copies
-        if outcome not in (PutOutcome.STORED, PutOutcome.HELD):
+        if outcome not in (PutOutcome.STORED, PutOutcome.HELD, PutOutcome.MENDED):
             return
         if chunk.chunk_id.file_id in self._own_files():
             world.break_promise(6, f"{self.name} stores {chunk.chunk_id}, which is of its own file")
         copies.held.add(chunk.chunk_id)
         copies.in_doubt.discard(chunk.chunk_id)
-        if outcome is PutOutcome.STORED:
+        if outcome is not PutOutcome.HELD:
             world.facts.stored_at[self.peer_id, chunk.chunk_id] = world.clock.seconds()
             copies.damaged.discard(chunk.chunk_id)
             copies.flipped.pop(chunk.chunk_id, None)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -10,7 +12,6 @@ from zope.interface.verify import verifyObject
 from protocol.digest import Digest
 from protocol.values import ChunkId, PeerId
 from storage.interfaces import (
-    ChunkToStore,
     HeldChunk,
     HolderChange,
     HolderNote,
@@ -20,9 +21,10 @@ from storage.interfaces import (
 )
 from storage.memory_store import MemoryChunkStore
 from storage.scrub import ScrubBatch, ScrubMark
+from storage.slot_store import SlotChunkStore
 from tests.storage.examples import CAPACITY, a_chunk, chunk_id, file_id, open_slot_store, peers
 from tests.support.disk import MemoryDisk
-from tests.support.slots import chunks_on
+from tests.support.slots import chunks_on, slot_of
 
 FULL = bytes(range(256)) * 250
 
@@ -293,6 +295,68 @@ class TestPages:
         assert store.over_replicated(None, 9) == []
 
 
+def damage(store: IChunkStore, which: ChunkId) -> None:
+    """Spoil the last byte of a body, as a disk may."""
+    if isinstance(store, MemoryChunkStore):
+        store.damage(which)
+        return
+    assert isinstance(store, SlotChunkStore)
+    slot = slot_of(store._disk, store._layout.root, which)
+    file = store._disk.open(slot.path)
+    file.write_at(slot.offset + slot.length - 1, b"\xee")
+    file.close()
+
+
+class TestADamagedCopy:
+    """SPEC.md 9.31, 3.16, 3.17: what is held is compared before it is vouched for."""
+
+    def test_it_is_replaced_by_the_body_that_comes(self, store: IChunkStore) -> None:
+        store.put([a_chunk("a", body=FULL), a_chunk("b")])
+        before = described(store, chunk_id("a"))
+        for _ in range(2):
+            damage(store, chunk_id("a"))
+            assert store.get([chunk_id("a")]) == [ReadOutcome(None, is_damaged=True)]
+            used = store.usage().used_bytes
+            assert store.put([a_chunk("a", body=FULL)]) == [PutOutcome.MENDED]
+            assert store.usage().used_bytes == used
+            assert store.get([chunk_id("a"), chunk_id("b")]) == [ReadOutcome(FULL), ReadOutcome(b"the body")]
+            assert described(store, chunk_id("a")) == before
+            assert store.put([a_chunk("a", body=FULL)]) == [PutOutcome.HELD]
+
+    def test_another_body_does_not_replace_it(self, store: IChunkStore) -> None:
+        store.put([a_chunk()])
+        damage(store, chunk_id("photo"))
+        for body in (b"another one", b"the bodY", b"the bod", b""):
+            assert store.put([a_chunk(body=body)]) == [PutOutcome.CONFLICT]
+        assert store.get([chunk_id("photo")]) == [ReadOutcome(None, is_damaged=True)]
+
+    def test_what_came_with_the_body_is_taken_over(self, store: IChunkStore) -> None:
+        store.put([a_chunk(desired=4, holders=(1, 2))])
+        damage(store, chunk_id("photo"))
+        store.put([a_chunk(desired=1, holders=(3,))])
+        held = described(store, chunk_id("photo"))
+        assert (held.desired, held.holders) == (4, peers(1, 2, 3))
+
+    def test_it_needs_no_capacity(self, store: IChunkStore) -> None:
+        store.put([a_chunk("a"), a_chunk("b")])
+        for capacity in (8_000, 0):
+            store.set_capacity(capacity)
+            damage(store, chunk_id("a"))
+            assert store.put([a_chunk("c"), a_chunk("a")]) == [PutOutcome.NO_ROOM, PutOutcome.MENDED]
+            assert store.usage().used_bytes == 8_000
+
+    def test_repeats_within_a_batch(self, store: IChunkStore) -> None:
+        store.put([a_chunk()])
+        damage(store, chunk_id("photo"))
+        batch = [a_chunk(body=b"other"), a_chunk(), a_chunk(), a_chunk(body=b"other")]
+        assert store.put(batch) == [
+            PutOutcome.CONFLICT,
+            PutOutcome.MENDED,
+            PutOutcome.HELD,
+            PutOutcome.CONFLICT,
+        ]
+
+
 CHUNKS = st.builds(
     lambda name, no, body, desired, holders: a_chunk(name, no, body, desired=desired, holders=holders),
     st.sampled_from("ab"),
@@ -307,6 +371,7 @@ STEPS = st.one_of(
     st.tuples(st.just("put"), st.lists(CHUNKS, max_size=5)),
     st.tuples(st.just("delete"), st.lists(IDS, max_size=3)),
     st.tuples(st.just("delete_files"), st.lists(st.builds(file_id, st.sampled_from("ab")), max_size=2)),
+    st.tuples(st.just("damage"), IDS),
     st.tuples(st.just("note_holders"), st.lists(NOTES, max_size=5)),
     st.tuples(st.just("set_capacity"), st.sampled_from([0, 8_000, 20_000, CAPACITY])),
 )
@@ -315,7 +380,7 @@ STEPS = st.one_of(
 @settings(deadline=None)
 @given(steps=st.lists(STEPS, max_size=12))
 def test_whatever_is_done_the_store_of_slots_says_and_keeps_what_the_one_in_memory_does(
-    steps: list[tuple[str, list[ChunkToStore]]],
+    steps: list[tuple[str, Any]],
 ) -> None:
     # No fixture here: pytest-twisted runs a test of hypothesis with fixtures in the wrong greenlet.
     disk = MemoryDisk()
@@ -323,7 +388,12 @@ def test_whatever_is_done_the_store_of_slots_says_and_keeps_what_the_one_in_memo
     store.set_capacity(CAPACITY)
     model = MemoryChunkStore(capacity_bytes=CAPACITY)
     for call, argument in steps:
-        assert getattr(store, call)(argument) == getattr(model, call)(argument)
+        if call == "damage":
+            [held] = model.describe([argument])
+            for one in (store, model) if held is not None and held.length else ():
+                damage(one, argument)
+        else:
+            assert getattr(store, call)(argument) == getattr(model, call)(argument)
         assert store.page(None, 99) == model.page(None, 99)
         assert store.over_replicated(None, 99) == model.over_replicated(None, 99)
         ids = [held.chunk_id for held in model.page(None, 99)]

@@ -176,6 +176,14 @@ class TestUntilItIsConfirmed:
         assert found.store.put([a_chunk("a", 2)]) == [STORED]
         assert len(found.store.page(None, 9)) == 3
 
+    def test_so_does_one_that_was_damaged_meanwhile(self, disk: MemoryDisk, found: OpenStorage) -> None:
+        """SPEC.md 9.31."""
+        slot = slot_of(disk, ROOT, chunk_id("a", 1))
+        disk.flip_bit(slot.path, slot.offset + 4_000)
+        assert found.store.put([a_chunk("a", 1, b"\1" * 5_000)]) == [PutOutcome.MENDED]
+        assert found.store.get([chunk_id("a", 1)]) == [ReadOutcome(b"\1" * 5_000)]
+        assert len(found.store.page(None, 9)) == 2
+
     def test_a_chunk_with_another_body_does_not(self, found: OpenStorage) -> None:
         assert found.store.put([a_chunk("b", body=b"other")]) == [PutOutcome.CONFLICT]
         assert found.store.page(None, 9) == []

@@ -25,7 +25,7 @@ from tests.support.slots import chunks_on, slot_of, slots_on
 ROOT = "/store"
 SEGMENT = f"{ROOT}/chunks/00000001.slots"
 STORED, HELD, CONFLICT, FAILED = PutOutcome.STORED, PutOutcome.HELD, PutOutcome.CONFLICT, PutOutcome.FAILED
-NO_ROOM = PutOutcome.NO_ROOM
+NO_ROOM, MENDED = PutOutcome.NO_ROOM, PutOutcome.MENDED
 
 
 @pytest.fixture
@@ -408,6 +408,119 @@ class TestDamage:
         assert slots.delete([chunk_id("photo")]) == [True]
         assert slots.put([a_chunk()]) == [STORED]
         assert slots.get([chunk_id("photo")]) == [ReadOutcome(b"the body")]
+
+
+class TestADamagedCopyThatIsReplaced:
+    """SPEC.md 9.31, on a disk."""
+
+    @pytest.fixture
+    def damaged(self, memory_disk: MemoryDisk, slots: SlotChunkStore) -> SlotChunkStore:
+        """A store with chunks a, b and c, where b is damaged."""
+        slots.put([a_chunk("a"), a_chunk("b", body=b"b" * 9_000), a_chunk("c")])
+        slot = slot_of(memory_disk, ROOT, chunk_id("b"))
+        memory_disk.flip_bit(slot.path, slot.offset + 4_000)
+        return slots
+
+    GOOD = a_chunk("b", body=b"b" * 9_000)
+
+    def test_its_slot_is_given_back(self, memory_disk: MemoryDisk, damaged: SlotChunkStore) -> None:
+        before = places(damaged)
+        assert damaged.put([self.GOOD]) == [MENDED]
+        assert places(damaged) != before
+        assert len(slots_on(memory_disk, ROOT)) == damaged.usage().chunks == 3
+        damaged.close()
+        again = open_slot_store(memory_disk, ROOT)
+        assert [outcome.body for outcome in again.get([chunk_id(n) for n in "abc"])] == [
+            b"the body",
+            b"b" * 9_000,
+            b"the body",
+        ]
+
+    @pytest.mark.parametrize("kind", ["write", "sync", "commit"])
+    def test_a_disk_that_refuses_leaves_it_as_it_is(
+        self, memory_disk: MemoryDisk, damaged: SlotChunkStore, kind: str
+    ) -> None:
+        memory_disk.fail(kind)
+        assert damaged.put([self.GOOD, a_chunk("a")]) in ([FAILED, HELD], [FAILED, FAILED])
+        memory_disk.mend()
+        held = damaged.describe([chunk_id("b")])[0]
+        assert held is not None
+        assert damaged.get([chunk_id("b")]) == [ReadOutcome(None, is_damaged=True)]
+        assert damaged.usage().used_bytes == 20_000
+        assert damaged.put([self.GOOD]) == [MENDED]
+        assert damaged.usage().used_bytes == 20_000
+        assert damaged.get([chunk_id("b")]) == [ReadOutcome(b"b" * 9_000)]
+
+    def test_one_that_can_not_be_read_for_now_is_not_vouched_for(
+        self, memory_disk: MemoryDisk, slots: SlotChunkStore
+    ) -> None:
+        slots.put([a_chunk("a")])
+        memory_disk.fail("read", errno.EMFILE, where="/chunks/")
+        assert slots.put([a_chunk("a"), a_chunk("new")]) == [FAILED, STORED]
+        memory_disk.mend()
+        assert slots.put([a_chunk("a")]) == [HELD]
+
+    def test_it_takes_nothing_of_the_reserve(self, memory_disk: MemoryDisk, damaged: SlotChunkStore) -> None:
+        """SPEC.md 9.24."""
+        memory_disk.resize(10**12 - memory_disk.free_bytes(ROOT) + RESERVE_BYTES + 12_000)
+        assert damaged.put([self.GOOD]) == [NO_ROOM]
+        memory_disk.resize(10**12)
+        assert damaged.put([self.GOOD]) == [MENDED]
+
+    def test_one_whose_segment_is_gone(self, memory_disk: MemoryDisk, damaged: SlotChunkStore) -> None:
+        damaged.close()
+        memory_disk.remove(SEGMENT)
+        store = open_slot_store(memory_disk, ROOT)
+        assert store.put([a_chunk("a", body=b"the bodY")]) == [CONFLICT]
+        assert not memory_disk.exists(SEGMENT)
+        assert store.put([self.GOOD, a_chunk("a"), a_chunk("c")]) == [MENDED] * 3
+        assert not any(outcome.is_damaged for outcome in store.get([chunk_id(n) for n in "abc"]))
+
+    def test_a_reader_in_the_middle_finds_the_new_one(
+        self, memory_disk: MemoryDisk, damaged: SlotChunkStore
+    ) -> None:
+        """SPEC.md 9.19, 9.21."""
+        outcomes: list[PutOutcome] = []
+
+        def replace_it(operation: Operation) -> None:
+            if operation.kind == "read":
+                memory_disk.mend()
+                outcomes.extend(damaged.put([self.GOOD]))
+
+        memory_disk.intercept(replace_it)
+        assert damaged.get([chunk_id("b")]) == [ReadOutcome(b"b" * 9_000)]
+        assert outcomes == [MENDED]
+
+    def test_wherever_the_power_goes_it_is_damaged_still_or_whole(self) -> None:
+        crashes = 0
+        while True:
+            disk = MemoryDisk()
+            store = open_slot_store(disk, ROOT)
+            store.set_capacity(CAPACITY)
+            store.put([a_chunk("a"), a_chunk("b", body=b"b" * 9_000)])
+            slot = slot_of(disk, ROOT, chunk_id("b"))
+            disk.flip_bit(slot.path, slot.offset + 4_000)
+            outcomes: list[PutOutcome] = []
+            disk.lose_power_at(crashes + 1)
+            try:
+                outcomes = store.put([self.GOOD, a_chunk("c")])
+                store.put([a_chunk("d")])
+            except PowerLost:
+                crashes += 1
+                disk.crash(Random(crashes))
+                again = open_slot_store(disk, ROOT)
+                a, b, c = again.get([chunk_id(n) for n in "abc"])
+                assert a.body == b"the body"
+                assert b.body == b"b" * 9_000 or (b.is_damaged and not outcomes)
+                assert c.body == b"the body" or (c == ReadOutcome(None) and not outcomes)
+                assert len(slots_on(disk, ROOT)) == again.usage().chunks == len(again.page(None, 9))
+                assert again.put([self.GOOD])[0] in (MENDED, HELD)
+                assert again.get([chunk_id("b")]) == [ReadOutcome(b"b" * 9_000)]
+                again.close()
+            else:
+                break
+        assert outcomes == [MENDED, STORED]
+        assert crashes >= 6
 
 
 class TestASpoiltRow:
