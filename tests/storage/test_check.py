@@ -16,9 +16,10 @@ from storage.errors import CatalogDamaged, StoreLocked, StoreMissing
 from storage.interfaces import ChunkToStore, HomeChunk
 from storage.opening import OpenStorage, open_storage
 from storage.rebuild import rebuild
+from storage.slot import HEADER_BYTES
 from tests.storage.examples import a_chunk, a_fingerprint, chunk_id, file_id, peers
 from tests.support.disk import MemoryDisk, PowerLost
-from tests.support.slots import slot_of
+from tests.support.slots import chunk_slots_on, slot_of
 
 SEGMENT = "chunks/00000001.slots"
 FILES = (SEGMENT, "catalog.sqlite", "index.sqlite", "seals")
@@ -165,6 +166,45 @@ def test_any_file_cut_short_is_found(store: Path, name: str) -> None:
 def test_any_file_that_is_gone_is_found(store: Path, name: str) -> None:
     (store / name).unlink()
     assert damage_is_found(store)
+
+
+def lengths(size: int) -> list[int]:
+    """To which a file is cut: to nothing, in the middle of things, and by next to nothing."""
+    wanted = {0, 1, size // 3, size // 2, size - 4_096, size - 100, size - 1}
+    return sorted(length for length in wanted if length >= 0)
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_any_file_cut_short_or_gone_costs_only_the_chunks_that_were_in_what_is_missing(
+    store: Path, tmp_path: Path, name: str
+) -> None:
+    """Whatever is missing of the databases costs none: where one is refused, it can be made anew."""
+    ends = [slot.offset + slot.length for slot in chunk_slots_on(PosixDisk(), str(store))]
+    for kept in [*lengths((store / name).stat().st_size), None]:
+        copy = tmp_path / f"cut to {kept}"
+        shutil.copytree(store, copy)
+        if kept is None:
+            (copy / name).unlink()
+        else:
+            os.truncate(copy / name, kept)
+        left = sum(end <= (kept or 0) for end in ends) if name == SEGMENT else len(BODIES)
+        assert serve(copy) == left, kept
+
+
+def test_any_flipped_byte_of_a_chunk_is_found_after_a_crash_too() -> None:
+    """Without seals: every byte of a slot that holds a chunk, the zeros behind it among them."""
+    disk = MemoryDisk()
+    fill(disk, "/store")
+    disk.crash()
+    assert checked("/store", disk)[1] == []
+    slots = chunk_slots_on(disk, "/store")
+    assert len(slots) == len(BODIES)
+    for slot in slots:
+        end = -(-slot.length // 4_096) * 4_096
+        for place in {*range(HEADER_BYTES), *range(HEADER_BYTES, end, 89), slot.length - 1, end - 1}:
+            disk.flip_bit(slot.path, slot.offset + place)
+            assert checked("/store", disk)[0].wrong == 1, place
+            disk.flip_bit(slot.path, slot.offset + place)
 
 
 def test_a_segment_cut_short_costs_only_what_was_cut_off(store: Path) -> None:

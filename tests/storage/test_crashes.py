@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
 from random import Random
 
@@ -21,7 +22,7 @@ from storage.interfaces import (
 )
 from storage.opening import OpenStorage, open_storage
 from tests.storage.examples import a_chunk, chunk_id, file_id, peers
-from tests.support.disk import MemoryDisk, PowerLost
+from tests.support.disk import MemoryDisk, Operation, PowerLost
 from tests.support.slots import chunks_on
 
 ROOT = "/home/peer/store"
@@ -94,7 +95,8 @@ def small_segments(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("storage.slot_store.DELETE_SLICE", 4)
 
 
-def check(disk: MemoryDisk, promised: Acknowledged) -> None:
+def compare(disk: MemoryDisk, promised: Acknowledged) -> OpenStorage:
+    """Start, and see that what was promised is there, and nothing else."""
     storage = start(disk)
     store = storage.store
     assert storage.peer_id == OWNER
@@ -112,8 +114,13 @@ def check(disk: MemoryDisk, promised: Acknowledged) -> None:
     assert {held.chunk_id for held in everything} <= promised.held.keys() | promised.under_way
     assert store.usage().used_bytes == sum(held.charged_bytes for held in everything)
     assert chunks_on(disk, ROOT) == [held.chunk_id for held in everything]
-    # And it goes on: emptied, it does the same run again, to its end.
-    store.delete([held.chunk_id for held in everything])
+    return storage
+
+
+def check(disk: MemoryDisk, promised: Acknowledged) -> None:
+    """The same; and it goes on: emptied, it does the same run again, to its end."""
+    storage = compare(disk, promised)
+    storage.store.delete([held.chunk_id for held in storage.store.page(None, 1_000)])
     storage.close()
     run_of_a_holder(disk, Acknowledged())
 
@@ -135,6 +142,52 @@ def test_a_holder_keeps_what_it_acknowledged_wherever_the_power_goes(seed: int |
         else:
             break
     assert crashes > 80
+
+
+def test_that_run_does_whatever_changes_a_disk() -> None:
+    """So that the power goes at each kind of it, and often."""
+    disk = MemoryDisk()
+    done: Counter[str] = Counter()
+
+    def note(operation: Operation) -> None:
+        done[operation.kind] += operation.is_change
+
+    disk.intercept(note)
+    run_of_a_holder(disk, Acknowledged())
+    for kind, least in {
+        "write": 20,
+        "sync": 10,
+        "punch": 4,
+        "commit": 20,
+        "remove": 1,
+        "truncate": 1,
+    }.items():
+        assert done[kind] >= least, done
+
+
+def test_the_power_may_go_again_while_a_start_mends_what_it_has_left() -> None:
+    """SPEC.md 9.20, 9.21: whatever a start has given back, the next one can go on from."""
+    starts = 0
+    for first in range(3, 90, 7):
+        second = 0
+        while True:
+            disk = MemoryDisk()
+            promised = Acknowledged()
+            disk.lose_power_at(first)
+            with pytest.raises(PowerLost):
+                run_of_a_holder(disk, promised)
+            disk.crash(Random(first))
+            second += 1
+            disk.lose_power_at(second)
+            try:
+                start(disk)
+            except PowerLost:
+                starts += 1
+                disk.crash(Random(second))
+                compare(disk, promised).close()
+            else:
+                break
+    assert starts > 40
 
 
 SALT = b"salt"
