@@ -15,7 +15,7 @@ from peer.blocking import Lane, Stopped
 from peer.metrics import Counters
 from protocol.values import ChunkId
 from storage.errors import StorageError
-from storage.interfaces import IChunkStore
+from storage.interfaces import IChunkStore, StoreUsage
 from storage.scrub import ScrubBatch, ScrubMark, ScrubPace
 
 YIELDING: Final = 0.5
@@ -77,20 +77,31 @@ class Scrub:
             mark = await self._recalled()
         just_read = 0
         while True:
-            usage = await self._store_lane.run(self._store.usage)
-            wait = pace.wait(mark, usage.chunks, self._wall_clock(), just_read=just_read)
+            chunks = await self._count()
+            wait = pace.wait(mark, chunks, self._wall_clock(), just_read=just_read)
             just_read = 0
             await self._sleep(min(wait, pace.look))
             if wait > pace.look:
                 continue
             await self._give_way()
-            batch = await self._read(mark, pace.batch(usage.chunks))
+            batch = await self._read(mark, pace.batch(chunks))
             if batch is not None:
                 just_read = batch.chunks
-                mark = pace.after(mark, batch, usage.chunks, self._wall_clock())
+                mark = pace.after(mark, batch, chunks, self._wall_clock())
                 with suppress(StorageError):
                     # If it isn't kept, some are read again after the next start.
                     await self._store_lane.run(self._store.keep_scrub_mark, mark)
+
+    async def _count(self) -> int:
+        """How many chunks there are."""
+        while True:
+            try:
+                usage: StoreUsage = await self._store_lane.run(self._store.usage)
+            except OSError:
+                # It also tells how full the disk is, which the disk may refuse to say.
+                await self._sleep(RETRY)
+            else:
+                return usage.chunks
 
     async def _recalled(self) -> ScrubMark | None:
         try:

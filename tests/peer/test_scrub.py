@@ -181,6 +181,22 @@ class TestPace:
             assert not holds(group, 20)
             take_logged(group)
 
+    def test_nor_does_one_that_does_not_tell_how_full_it_is(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """SPEC.md 9.29."""
+        with group_of(20, period=100.0) as group:
+            give_copy(group, Stranger(group))
+
+            def refuse(_path: str) -> int:
+                raise OSError(errno.EIO, "no")
+
+            with monkeypatch.context() as refusing:
+                refusing.setattr(group[20].disk, "free_bytes", refuse)
+                group.pass_time(300.0)
+            damage(group, 20)
+            group.pass_time(200.0)
+            assert not holds(group, 20)
+            take_logged(group)
+
     def test_a_stop_at_any_moment_leaves_nothing_to_do(self) -> None:
         """SPEC.md 9.30: in the middle of a read among them."""
         for seed in range(20):
