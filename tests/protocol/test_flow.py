@@ -142,6 +142,15 @@ class TestScarcity:
         self.expire(scarcity, B, times=7)
         assert scarcity.answered_as_expected(frozenset({B}))
 
+    def test_losses_before_it_is_found_do_not_put_it_off(self) -> None:
+        """SPEC.md 3.12: each answer may be lost, and what is sent until then looks lost."""
+        scarcity = Scarcity()
+        for _ in range(SCARCE_RUN):
+            assert not scarcity.answered_as_expected(frozenset({A, B}))
+            scarcity.note_expired(frozenset({A, B}))
+            scarcity.note_expired(frozenset({A}))
+        assert scarcity.answered_as_expected(frozenset({A, B}))
+
     def test_losses_among_scarce_copies_do_not_hide_that_they_are_scarce(self) -> None:
         """SPEC.md 3.12: single waits show fewer peers; the chunk that one of them answered keeps its place."""
         scarcity = Scarcity()
