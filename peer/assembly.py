@@ -10,6 +10,7 @@ from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 
+from peer.alarms import Alarms
 from peer.backup import ChunkBackups
 from peer.backup_responder import PutChunkResponder, StoredAnswers
 from peer.blocking import IExecutor, Lane, Stopped
@@ -83,7 +84,7 @@ class Peer:
         self.counters = Counters()
         self._storage = storage
         self._doors = doors
-        clock, random = doors.clock, doors.random
+        clock, random = Alarms(doors.clock), doors.random
         store, catalog = storage.store, storage.catalog
         self._lanes = [Lane(doors.executor, name) for name in ("store", "read", "catalog", "files")]
         store_lane, read_lane, catalog_lane, file_lane = self._lanes

@@ -38,7 +38,7 @@ class ProcessClock:
     def seconds(self) -> float:
         return self._clock.seconds()
 
-    def callLater(  # noqa: N802 - as in IReactorTime
+    def callLater(
         self, delay: float, callable: Callable[..., object], *args: object, **kw: object
     ) -> IDelayedCall:
         call = self._clock.callLater(delay, callable, *args, **kw)
@@ -51,7 +51,7 @@ class ProcessClock:
             self._prune_at = 2 * len(self._calls) + 64
         return call
 
-    def getDelayedCalls(self) -> Sequence[IDelayedCall]:  # noqa: N802 - as in IReactorTime
+    def getDelayedCalls(self) -> Sequence[IDelayedCall]:
         return self.pending()
 
     def pending(self) -> list[IDelayedCall]:
