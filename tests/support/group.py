@@ -54,7 +54,8 @@ class Member:
     read_seconds: float = 0.0
     """What it takes to read one datagram."""
     receive_buffer_bytes: int = 64 * 1024 * 1024
-    config: PeerConfig = field(factory=lambda: PeerConfig(store=STORE))
+    config: PeerConfig = field(factory=lambda: PeerConfig(store=STORE, scrub_period=None))
+    """Without a scrub, which would read and draw among what is tested; its own tests switch it on."""
     peer: Peer | None = None
     storage: OpenStorage | None = None
     network: MemoryNetwork | None = None
