@@ -79,6 +79,7 @@ def draw_plan(seed: int) -> Plan:
     acts += _later_acts(Random(f"{seed} aftermath"), acts)
     acts += _together(Random(f"{seed} together"), peers)
     went_wrong += _later_faults(Random(f"{seed} late faults"), peers)
+    went_wrong += _absences(Random(f"{seed} absences"), peers)
     planned = [Planned(f"u{number}", at, act) for number, (at, act) in enumerate(acts, 1)]
     strangers = sorted(draw_strangers(Random(f"{seed} strangers"), STORM), key=lambda timed: timed[0])
     planned += [Planned(f"s{number}", at, act) for number, (at, act) in enumerate(strangers, 1)]
@@ -131,6 +132,13 @@ def _later_faults(random: Random, peers: int) -> list[tuple[float, Fault]]:
         (AFTERMATH - random.uniform(5.0, 30.0), faults.BitFlip(random.randrange(peers) + 1, random.random()))
         for _ in range(random.choice((0, 0, 1, 2, 4)))
     ]
+
+
+def _absences(random: Random, peers: int) -> list[tuple[float, Fault]]:
+    """A peer that is away until all that it has missed is long over."""
+    if random.random() < 0.9:
+        return []
+    return [(random.uniform(5.0, 40.0), faults.Restart(random.randrange(peers) + 1, STORM))]
 
 
 def _how_many_faults(random: Random) -> int:

@@ -7,14 +7,22 @@ import os
 import time
 from collections.abc import Iterator, Sequence
 from multiprocessing import get_context
-from typing import TextIO
+from typing import Final, TextIO
 
 from attrs import define, field, frozen
 
 from peer.control.interfaces import Progress
+from tests.simulation.facts import Violation
 from tests.simulation.invariants import Excuse
 from tests.simulation.run import play
+from tests.simulation.shrinking import shrink
 from tools.progress_line import ProgressLine
+
+MOST_SHRUNK: Final = 3
+"""Failing seeds that are shrunk at the end: a bug that many of them show is one."""
+
+SHRINKING_RUNS: Final = 150
+"""Runs for which a seed is shrunk: a minute, at most."""
 
 
 @frozen
@@ -22,7 +30,7 @@ class Verdict:
     """What came of a seed, small enough to go from process to process."""
 
     seed: int
-    failure: str | None
+    violation: Violation | None
     excuses: tuple[Excuse, ...]
     virtual_seconds: float
     operations: int
@@ -43,7 +51,7 @@ class Summary:
         self.seeds += 1
         self.virtual_seconds += verdict.virtual_seconds
         self.operations += verdict.operations
-        if verdict.failure is not None:
+        if verdict.violation is not None:
             self.failed.append(verdict)
         for excuse in dict.fromkeys(verdict.excuses):
             self.excused.setdefault(excuse, []).append(verdict.seed)
@@ -61,10 +69,9 @@ class Summary:
 def judge(seed: int) -> Verdict:
     """Play a seed."""
     outcome = play(seed)
-    violation = outcome.violation
     return Verdict(
         seed=seed,
-        failure=None if violation is None else str(violation),
+        violation=outcome.violation,
         excuses=tuple(excused.excuse for excused in outcome.excused),
         virtual_seconds=outcome.virtual_seconds,
         operations=outcome.operations,
@@ -87,13 +94,17 @@ def simulate(first: int, count: int, *, processes: int | None, out: TextIO) -> b
     line = ProgressLine(out, "simulate")
     for verdict in verdicts(range(first, first + count), processes or os.cpu_count() or 1):
         summary.add(verdict)
-        if verdict.failure is not None:
+        if verdict.violation is not None:
             line.clear()
             out.write(
-                f"seed {verdict.seed} fails: {verdict.failure}\n  replay: {replay_command(verdict.seed)}\n"
+                f"seed {verdict.seed} fails: {verdict.violation}\n  replay: {replay_command(verdict.seed)}\n"
             )
         line(Progress(done=summary.seeds, total=count, unit="seeds"))
     line.clear()
+    for verdict in summary.failed[:MOST_SHRUNK]:
+        assert verdict.violation is not None
+        keys, _ = shrink(verdict.seed, verdict.violation.invariant, most_runs=SHRINKING_RUNS)
+        out.write(f"seed {verdict.seed}, shrunk: {replay_command(verdict.seed, keys)}\n")
     for excuse in summary.excuses():
         out.write(excuse + "\n")
     hours, seconds = summary.virtual_seconds / 3600, time.monotonic() - began

@@ -74,6 +74,11 @@ def test_a_failing_seed_tells_how_to_see_it_again() -> None:
     failed = re.search(r"^seed (\d) fails: invariant 3 broken at [\d.]+: ", out.getvalue(), re.MULTILINE)
     assert failed is not None, out.getvalue()
     assert f"replay: .venv/bin/python -m tests.simulation --replay {failed[1]}\n" in out.getvalue()
+    shrunk = re.search(
+        rf"^seed {failed[1]}, shrunk: .* --replay {failed[1]} --only (\S+)$", out.getvalue(), re.MULTILINE
+    )
+    assert shrunk is not None, out.getvalue()
+    assert len(shrunk[1].split(",")) < len(draw_plan(int(failed[1])).planned)
     assert re.match(r"3 seeds from 1, [123] failed: ", out.getvalue().splitlines()[-1])
 
 
