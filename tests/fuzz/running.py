@@ -10,6 +10,9 @@ from typing import Final
 
 CORPUS: Final = Path(__file__).with_name("corpus")
 
+SHORT: Final = 1_000
+"""Bytes of inputs that are as quick to try as shorter ones."""
+
 _BOUNDS: Final = ("-max_total_time=", "-runs=")
 
 
@@ -23,7 +26,9 @@ def write_seeds(folder: Path, seeds: Iterable[bytes]) -> None:
 def options(arguments: Sequence[str], *, corpus: Path, longest: int) -> list[str]:
     """What libFuzzer is started with: the arguments, bounded, the most bytes of an input, and the corpus."""
     bound = [] if any(option.startswith(_BOUNDS) for option in arguments) else ["-max_total_time=60"]
-    return [f"-max_len={longest}", *bound, *arguments, str(corpus)]
+    # Short inputs need not grow slowly: a single one may say several things.
+    lengths = [f"-max_len={longest}", *(["-len_control=0"] if longest < SHORT else [])]
+    return [*lengths, *bound, *arguments, str(corpus)]
 
 
 def fuzz(name: str, one_input: Callable[[bytes], None], seeds: Iterable[bytes], *, longest: int) -> None:

@@ -183,7 +183,7 @@ def _asked_once(_wait_is_over: Any) -> Any:
 
 def _not_synced_before_its_name(commit: Any) -> Any:
     def wrong(self: RestoredFile) -> Any:
-        with patch.object(self._file, "sync", lambda: None):
+        with patch.object(type(self._file), "sync", lambda _file: None):
             return commit(self)
 
     return wrong

@@ -375,7 +375,7 @@ class Computer(StorageWatcher):
             self.process = None
             self.power = Power.OFF
             if process.clock.pending():
-                pending = ", ".join(str(call) for call in process.clock.pending())
+                pending = ", ".join(process.clock.pending_names())
                 self.world.break_promise(7, f"{self.name} has stopped and left timers behind: {pending}")
 
     def _check_stopped(self, process: Process) -> None:

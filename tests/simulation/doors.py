@@ -58,6 +58,11 @@ class ProcessClock:
         """What has still to run."""
         return [call for call in self._calls if call.active()]
 
+    def pending_names(self) -> list[str]:
+        """What has still to run, in words that are the same in every run."""
+        functions = [cast(Any, call).func for call in self.pending()]
+        return [getattr(function, "__qualname__", type(function).__name__) for function in functions]
+
     def kill(self) -> None:
         """Let nothing run any more."""
         self._is_dead = True
