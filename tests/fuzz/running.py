@@ -28,14 +28,15 @@ def options(arguments: Sequence[str], *, corpus: Path, longest: int) -> list[str
     bound = [] if any(option.startswith(_BOUNDS) for option in arguments) else ["-max_total_time=60"]
     # Short inputs need not grow slowly: a single one may say several things.
     lengths = [f"-max_len={longest}", *(["-len_control=0"] if longest < SHORT else [])]
-    return [*lengths, *bound, *arguments, str(corpus)]
+    found = f"-artifact_prefix={corpus}-"
+    return [*lengths, found, *bound, *arguments, str(corpus)]
 
 
 def fuzz(name: str, one_input: Callable[[bytes], None], seeds: Iterable[bytes], *, longest: int) -> None:
     """Fuzz until the time is over; exit status 0 if nothing was found.
 
-    What is found to be of interest is kept in ``corpus/<name>/``. A time of 60 s unless -max_total_time or -runs says
-    otherwise.
+    What is found to be of interest is kept in ``corpus/<name>/``, and an input that fails beside it. A time of 60 s
+    unless -max_total_time or -runs says otherwise.
     """
     import atheris  # Only here: the tests run the targets without it.
 

@@ -253,6 +253,16 @@ class TestRefusals:
         (store / name).write_bytes(content.replace(word, word[:-1] + b"z"))
         self.refused(store, {"catalog.sqlite": CatalogDamaged, "index.sqlite": IndexDamaged}[name])
 
+    @pytest.mark.parametrize("letter", [b"z", b"\xff"])
+    def test_a_condition_that_makes_no_sense(self, store: Path, letter: bytes) -> None:
+        """SQLite's check passes over that too, as long as it may only read."""
+        content = (store / "catalog.sqlite").read_bytes()
+        assert b"(is_announced IN" in content
+        (store / "catalog.sqlite").write_bytes(
+            content.replace(b"(is_announced IN", b"(is_ann" + letter + b"unced IN")
+        )
+        self.refused(store, CatalogDamaged)
+
     def test_a_catalog_whose_journal_is_damaged(self, tmp_path: Path) -> None:
         """SQLite passes over such a journal, and would remove it: nobody could mend it any more."""
         running, folder = tmp_path / "running", tmp_path / "store"
