@@ -16,7 +16,7 @@ from protocol.messages import PutChunk
 from protocol.replication import Replication
 from protocol.scarcity import Scarcity
 from protocol.timing import ATTEMPT_WAITS
-from protocol.values import CHUNK_SIZE, ChunkId, FileId, PeerId
+from protocol.values import CHUNK_SIZE, Body, ChunkId, FileId, PeerId
 
 
 @frozen(kw_only=True, eq=False)
@@ -32,7 +32,7 @@ class ChunkToBackUp:
 
     chunk_id: ChunkId
     desired: int
-    read: Callable[[], Awaitable[bytes]]
+    read: Callable[[], Awaitable[Body]]
     holders: frozenset[PeerId] = frozenset()
     announces_own_copy: bool = False
     keeps_own_count: bool = False
@@ -50,7 +50,7 @@ class ChunkBackup:
         self,
         chunk: ChunkToBackUp,
         place: Place,
-        body: bytes | None,
+        body: Body | None,
         *,
         backups: ChunkBackups,
         clock: IReactorTime,
@@ -194,7 +194,7 @@ class ChunkBackups:
                 return place
             place.end()
 
-    def start(self, chunk: ChunkToBackUp, place: Place, body: bytes | None = None) -> ChunkBackup:
+    def start(self, chunk: ChunkToBackUp, place: Place, body: Body | None = None) -> ChunkBackup:
         """Begin a run for a chunk that has none, in its turn; *body* spares its first reading."""
         if chunk.chunk_id in self._runs:
             raise ValueError(f"a chunk backup of {chunk.chunk_id} is under way already")
@@ -241,7 +241,7 @@ class ChunkBackups:
         """Have the run's next PUTCHUNK sent in its turn."""
         self._traffic.outbox.enqueue(run)
 
-    def putchunk(self, chunk: ChunkToBackUp, body: bytes) -> PutChunk:
+    def putchunk(self, chunk: ChunkToBackUp, body: Body) -> PutChunk:
         """The PUTCHUNK for a chunk."""
         return self._speaker.putchunk(chunk.chunk_id, chunk.desired, body)
 

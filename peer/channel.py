@@ -12,7 +12,7 @@ from peer.config import GroupAddress, Groups
 from peer.metrics import Counters
 from peer.network import IGroupNetwork, SourceAddress
 from peer.rare_log import RareLog
-from protocol.codec import parse, serialize
+from protocol.codec import parse, serialize_parts
 from protocol.errors import ProtocolError
 from protocol.messages import Chunk, Message, PutChunk
 from protocol.spelling import UpperCaseIds
@@ -63,9 +63,9 @@ class Channel:
         if self._is_stopped:
             return
         upper_case_id = message.file_id in self._upper_case_ids
-        datagram = serialize(message, self._edition, upper_case_id=upper_case_id)
-        self._counters.note_sent(message.message_type, len(datagram))
-        self._network.send(self._group_of(message), datagram)
+        parts = serialize_parts(message, self._edition, upper_case_id=upper_case_id)
+        self._counters.note_sent(message.message_type, sum(map(len, parts)))
+        self._network.send(self._group_of(message), *parts)
 
     def _group_of(self, message: Message) -> GroupAddress:
         if isinstance(message, PutChunk):

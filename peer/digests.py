@@ -9,6 +9,7 @@ from typing import Final
 from attrs import frozen
 
 from protocol.digest import Digest
+from protocol.values import Body
 
 GROUP: Final = 16
 """Bodies that are handed over at a time: smaller groups cost more in handing over than they gain."""
@@ -31,17 +32,17 @@ class DigestsAhead:
 
     _executor: Executor
 
-    def __call__(self, bodies: Sequence[bytes]) -> Iterable[Digest]:
+    def __call__(self, bodies: Sequence[Body]) -> Iterable[Digest]:
         """The digests of the bodies; those of few bytes are made when they are asked for."""
         if sum(map(len, bodies)) < LEAST_BYTES:
             return map(Digest.of, bodies)
         return self._ahead(bodies)
 
-    def _ahead(self, bodies: Sequence[bytes]) -> Iterator[Digest]:
+    def _ahead(self, bodies: Sequence[Body]) -> Iterator[Digest]:
         groups = [bodies[first : first + GROUP] for first in range(0, len(bodies), GROUP)]
         for digests in self._executor.map(_digests_of, groups):
             yield from digests
 
 
-def _digests_of(bodies: Sequence[bytes]) -> list[Digest]:
+def _digests_of(bodies: Sequence[Body]) -> list[Digest]:
     return [Digest.of(body) for body in bodies]

@@ -14,7 +14,7 @@ from peer.traffic import Place
 from peer.waiting import TaskGroup
 from protocol.chunking import chunk_length
 from protocol.digest import Digest
-from protocol.values import ChunkId
+from protocol.values import Body, ChunkId
 from storage.interfaces import FileVersion, VersionState
 from storage.restored import RestoredFile
 
@@ -117,7 +117,7 @@ class FileRestore:
             )
         self._count(version)
 
-    async def _accept(self, target: RestoredFile, chunk_no: int, digest: Digest, body: bytes) -> bool:
+    async def _accept(self, target: RestoredFile, chunk_no: int, digest: Digest, body: Body) -> bool:
         is_written: bool = await self._home.file_lane.submit(target.write, (chunk_no, body, digest))
         return is_written
 

@@ -9,7 +9,7 @@ from attrs import frozen
 
 from peer.blocking import Lane
 from peer.home import Home
-from protocol.values import ChunkId, PeerId
+from protocol.values import Body, ChunkId, PeerId
 from storage.interfaces import IChunkStore
 
 
@@ -24,7 +24,7 @@ class KnownChunk:
     chunk_id: ChunkId
     desired: int
     holders: frozenset[PeerId]
-    read: Callable[[], Awaitable[bytes]]
+    read: Callable[[], Awaitable[Body]]
     is_ours: bool
     """Of this peer's own file: read from the original, and not held."""
 
@@ -77,11 +77,11 @@ class KnownChunks:
             is_ours=True,
         )
 
-    async def _read_copy(self, chunk_id: ChunkId) -> bytes:
+    async def _read_copy(self, chunk_id: ChunkId) -> Body:
         outcome = await self._read_lane.submit(self._store.get, chunk_id)
         if outcome.is_damaged:
             self._drop_damaged(chunk_id)
         if outcome.body is None:
             raise CopyLost(f"the copy of {chunk_id} is gone")
-        body: bytes = outcome.body
+        body: Body = outcome.body
         return body

@@ -19,6 +19,7 @@ from zope.interface import Attribute, Interface, implementer
 from peer.config import GroupAddress
 from peer.rare_log import RareLog
 from protocol.limits import MAX_DATAGRAM_BYTES
+from protocol.values import Body
 
 SourceAddress = tuple[str, int]
 """Whom a datagram is from: IPv4 address and UDP port."""
@@ -72,10 +73,11 @@ class IGroupNetwork(Interface):
         group would each take every datagram for theirs.
         """
 
-    def send(group: GroupAddress, datagram: bytes) -> None:
-        """Multicast a datagram. What the operating system refuses is counted and lost, as on any network.
+    def send(group: GroupAddress, *parts: Body) -> None:
+        """Multicast a datagram, given in parts that follow each other.
 
-        ValueError for more than MAX_DATAGRAM_BYTES, which no UDP datagram can carry.
+        What the operating system refuses is counted and lost, as on any network. ValueError for more than
+        MAX_DATAGRAM_BYTES, which no UDP datagram can carry.
         """
 
     def close() -> Deferred[None]:
@@ -193,15 +195,16 @@ class UdpNetwork:
         self.receive_buffer_bytes = min(self.receive_buffer_bytes or granted, granted)
         self._say_buffer(group, granted)
 
-    def send(self, group: GroupAddress, datagram: bytes) -> None:
+    def send(self, group: GroupAddress, *parts: Body) -> None:
         """See IGroupNetwork."""
-        if len(datagram) > MAX_DATAGRAM_BYTES:
-            raise ValueError(f"a datagram of {len(datagram)} bytes, more than {MAX_DATAGRAM_BYTES}")
+        size = sum(map(len, parts))
+        if size > MAX_DATAGRAM_BYTES:
+            raise ValueError(f"a datagram of {size} bytes, more than {MAX_DATAGRAM_BYTES}")
         if self._closed is not None:
             return
         try:
             # Twisted's write() first looks whether the address is one, each time.
-            self._sending.socket.sendto(datagram, (group.host, group.port))
+            self._sending.socket.sendmsg(parts, (), 0, (group.host, group.port))
         except OSError as error:
             self.failed_sends += 1
             if self._rare_log.is_due(error.errno):

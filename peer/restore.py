@@ -16,9 +16,9 @@ from peer.traffic import Place, Traffic
 from protocol.limits import MAX_BODIES_OFFERED
 from protocol.messages import Chunk, GetChunk
 from protocol.timing import ATTEMPT_WAITS
-from protocol.values import ChunkId, PeerId
+from protocol.values import Body, ChunkId, PeerId
 
-Accept = Callable[[bytes], Awaitable[bool]]
+Accept = Callable[[Body], Awaitable[bool]]
 """Takes a chunk's bytes; False when their digest is wrong, so that they are thrown away and asked for again."""
 
 
@@ -59,13 +59,13 @@ class ChunkRestore:
             self._restores.say(getchunk)
             self._place.sent()
 
-    def heard(self, peer_id: PeerId, body: bytes) -> None:
+    def heard(self, peer_id: PeerId, body: Body) -> None:
         """A CHUNK came for this chunk."""
         if not self._is_over and self._offered < MAX_BODIES_OFFERED:
             accepted = Deferred.fromCoroutine(self._offer(peer_id, body))
             accepted.addErrback(self._fail)
 
-    async def _offer(self, peer_id: PeerId, body: bytes) -> None:
+    async def _offer(self, peer_id: PeerId, body: Body) -> None:
         self._offered += 1
         try:
             is_accepted = await self._accept(body)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from protocol.messages import Chunk, Delete, GetChunk, Message, PutChunk, Removed, Stored
-from protocol.values import ChunkId, FileId, PeerId, Version
+from protocol.values import Body, ChunkId, FileId, PeerId, Version
 
 
 class Speaker:
@@ -32,11 +32,11 @@ class Speaker:
         """This peer wants the chunk."""
         return GetChunk(self.version, self.peer_id, *chunk_id)
 
-    def putchunk(self, chunk_id: ChunkId, degree: int, body: bytes) -> PutChunk:
+    def putchunk(self, chunk_id: ChunkId, degree: int, body: Body) -> PutChunk:
         """A chunk that *degree* peers are to hold."""
         return PutChunk(self.version, self.peer_id, *chunk_id, degree, body)
 
-    def chunk(self, chunk_id: ChunkId, body: bytes) -> Chunk:
+    def chunk(self, chunk_id: ChunkId, body: Body) -> Chunk:
         """A chunk that somebody asked for."""
         return Chunk(self.version, self.peer_id, *chunk_id, body)
 

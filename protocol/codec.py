@@ -13,7 +13,7 @@ from protocol.diagnosis import diagnose
 from protocol.errors import ProtocolError
 from protocol.grammar import FIRST_LINE, HEADER_END, OTHER_LINES
 from protocol.messages import Chunk, Delete, GetChunk, Message, PutChunk, Removed, Stored
-from protocol.values import VERSION_1_0, Edition, FileId, PeerId, Version
+from protocol.values import VERSION_1_0, Body, Edition, FileId, PeerId, Version
 
 _VERSIONS: Final = {
     b"%d.%d" % (major, minor): Version(major, minor) for major in range(10) for minor in range(10)
@@ -43,12 +43,12 @@ def parse(datagram: bytes) -> Message:
             return Delete(version, sender_id, file_id)
     elif degree is not None:
         if message_type == b"PUTCHUNK":
-            body = datagram[header_end + 4 :]
+            body = _body(datagram, header_end + 4)
             return PutChunk(version, sender_id, file_id, int(no_digits), int(degree), body)
     elif message_type == b"STORED":
         return Stored(version, sender_id, file_id, int(no_digits))
     elif message_type == b"CHUNK":
-        return Chunk(version, sender_id, file_id, int(no_digits), datagram[header_end + 4 :])
+        return Chunk(version, sender_id, file_id, int(no_digits), _body(datagram, header_end + 4))
     elif message_type == b"GETCHUNK":
         return GetChunk(version, sender_id, file_id, int(no_digits))
     elif message_type == b"REMOVED":
@@ -59,8 +59,16 @@ def parse(datagram: bytes) -> Message:
 def serialize(
     message: Message, edition: Edition = Edition.TYPE_FIRST, *, upper_case_id: bool = False
 ) -> bytes:
+    """The datagram that says ``message``, in one piece; see ``serialize_parts``."""
+    return b"".join(serialize_parts(message, edition, upper_case_id=upper_case_id))
+
+
+def serialize_parts(
+    message: Message, edition: Edition = Edition.TYPE_FIRST, *, upper_case_id: bool = False
+) -> tuple[Body, ...]:
     """The datagram that says ``message`` in the given edition, in the form that all real peers understand.
 
+    In parts, to be sent one behind the other, since to join a header and a body is to copy the body.
     ``upper_case_id`` spells the fileId as those do who wrote it so themselves, and compare it as text.
     """
     if edition is Edition.TYPE_FIRST:
@@ -70,14 +78,20 @@ def serialize(
     file_id = message.file_id.hex().upper() if upper_case_id else message.file_id.hex()
     header = f"{start} {message.sender_id} {file_id}"
     if isinstance(message, PutChunk):
-        header += f" {message.chunk_no} {message.replication_degree}"
-        return b"%b \r\n\r\n%b" % (header.encode("ascii"), message.body)
+        return f"{header} {message.chunk_no} {message.replication_degree} \r\n\r\n".encode(
+            "ascii"
+        ), message.body
     if isinstance(message, Chunk):
-        header += f" {message.chunk_no}"
-        return b"%b \r\n\r\n%b" % (header.encode("ascii"), message.body)
-    if not isinstance(message, Delete):
-        header += f" {message.chunk_no}"
-    return b"%b \r\n\r\n" % header.encode("ascii")
+        return f"{header} {message.chunk_no} \r\n\r\n".encode("ascii"), message.body
+    if isinstance(message, Delete):
+        return (f"{header} \r\n\r\n".encode("ascii"),)
+    return (f"{header} {message.chunk_no} \r\n\r\n".encode("ascii"),)
 
 
-__all__ = ["ProtocolError", "parse", "serialize"]
+def _body(datagram: bytes, start: int) -> Body:
+    """The body as a view, which spares a copy, unless it would keep alive much more than itself."""
+    body = memoryview(datagram)[start:]
+    return body if len(body) > start else bytes(body)
+
+
+__all__ = ["ProtocolError", "parse", "serialize", "serialize_parts"]

@@ -7,6 +7,8 @@ from typing import Self
 
 from attrs import field, frozen
 
+from protocol.values import Body
+
 SHA256 = "sha256"
 """The one algorithm so far. The name is kept with each digest so that another can follow without a guess."""
 
@@ -30,7 +32,7 @@ class Digest:
             raise ValueError(f"a {self.algorithm} digest has {expected} bytes, this one {len(self.value)}")
 
     @classmethod
-    def of(cls, body: bytes) -> Self:
+    def of(cls, body: Body) -> Self:
         """The digest of ``body`` by the algorithm that is used for new chunks (45 µs for a full one)."""
         return cls(SHA256, sha256(body).digest())
 
@@ -42,7 +44,7 @@ class Digest:
             raise ValueError(f"a digest is written algorithm:hex, not {text!r}")
         return cls(algorithm, bytes.fromhex(value))
 
-    def matches(self, body: bytes) -> bool:
+    def matches(self, body: Body) -> bool:
         """Whether ``body`` has this digest."""
         return sha256(body).digest() == self.value
 

@@ -18,6 +18,7 @@ from protocol.values import (
     MAX_PEER_ID,
     MIN_DEGREE,
     VERSION_1_0,
+    Body,
     ChunkId,
     FileId,
     PeerId,
@@ -28,7 +29,7 @@ _CHUNK_ID: Final = Factory(lambda message: ChunkId(message.file_id, message.chun
 """The two fields that name a chunk, as one: made once, since everybody who hears a message asks for it."""
 
 
-def _body_length(body: bytes) -> str:
+def _body_length(body: Body) -> str:
     return f"<{len(body)} bytes>"
 
 
@@ -46,7 +47,7 @@ def _check_chunk_no(chunk_no: int) -> None:
         raise ProtocolError(DropReason.BAD_CHUNK_NO, f"a chunk number is from 0 to {MAX_CHUNK_NO}")
 
 
-def _check_body(version: Version, body: bytes) -> None:
+def _check_body(version: Version, body: Body) -> None:
     if len(body) > CHUNK_SIZE:
         raise ProtocolError(DropReason.BODY_TOO_LONG, f"{len(body)} bytes, more than {CHUNK_SIZE}")
     if not body and version != VERSION_1_0:
@@ -68,7 +69,7 @@ class PutChunk:
     """0 to 999,999."""
     replication_degree: int
     """The desired one, 1 to 9."""
-    body: bytes = field(repr=_body_length)
+    body: Body = field(repr=_body_length)
     """The chunk, 0 to 64,000 bytes."""
     chunk_id: ChunkId = field(init=False, eq=False, repr=False, default=_CHUNK_ID)
     """The chunk that this is about."""
@@ -94,7 +95,7 @@ class Chunk:
     file_id: FileId
     chunk_no: int
     """0 to 999,999."""
-    body: bytes = field(repr=_body_length)
+    body: Body = field(repr=_body_length)
     """The chunk, 0 to 64,000 bytes."""
     chunk_id: ChunkId = field(init=False, eq=False, repr=False, default=_CHUNK_ID)
     """The chunk that this is about."""

@@ -21,6 +21,9 @@ MIN_DEGREE: Final = 1
 MAX_DEGREE: Final = 9
 """The highest desired replication degree: the field is one digit."""
 
+Body = bytes | memoryview
+"""A chunk's bytes, 0 to CHUNK_SIZE of them: a view of the datagram or of the slot that they came in spares a copy."""
+
 PeerId = NewType("PeerId", int)
 """What a peer calls itself on the wire, 0 to MAX_PEER_ID. A claim, not an address: others may use it too."""
 

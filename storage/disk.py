@@ -12,6 +12,7 @@ from urllib.parse import quote
 from attrs import define
 from zope.interface import implementer
 
+from protocol.values import Body
 from storage.disk_interfaces import FileKind, FileStat, IDisk, IFile, ILock
 
 __all__ = ["FileKind", "FileStat", "IDisk", "IFile", "ILock", "PosixDisk"]
@@ -53,7 +54,7 @@ class PosixFile:
             got += len(data)
         return b"".join(parts)
 
-    def write_at(self, offset: int, *parts: bytes) -> None:
+    def write_at(self, offset: int, *parts: Body) -> None:
         """See IFile."""
         written = os.pwritev(self._descriptor, parts, offset)
         if written < sum(map(len, parts)):

@@ -17,6 +17,8 @@ from sqlite3 import Connection
 from attrs import frozen
 from zope.interface import Interface
 
+from protocol.values import Body
+
 
 class FileKind(Enum):
     """What stands at a path."""
@@ -56,7 +58,7 @@ class IFile(Interface):
     def read_at(offset: int, length: int) -> bytes:
         """So many bytes, or fewer at the end of the file only."""
 
-    def write_at(offset: int, *parts: bytes) -> None:
+    def write_at(offset: int, *parts: Body) -> None:
         """Write all of the parts, one behind the other. If that fails, any of it may have been written."""
 
     def size() -> int:

@@ -15,7 +15,7 @@ from attrs import frozen
 from zope.interface import Interface
 
 from protocol.digest import Digest
-from protocol.values import ChunkId, FileId, PeerId
+from protocol.values import Body, ChunkId, FileId, PeerId
 from storage.capacity import charged_bytes
 from storage.disk import FileStat
 from storage.scrub import ScrubBatch, ScrubMark
@@ -27,7 +27,7 @@ class ChunkToStore:
 
     chunk_id: ChunkId
     desired: int
-    body: bytes
+    body: Body
     holders: frozenset[PeerId]
 
 
@@ -99,7 +99,7 @@ class HolderChange:
 class ReadOutcome:
     """A body that was read. None: not held or, if ``is_damaged``, its bytes aren't what they were."""
 
-    body: bytes | None
+    body: Body | None
     is_damaged: bool = False
 
 

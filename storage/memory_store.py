@@ -126,7 +126,7 @@ class MemoryChunkStore:
             if charge > self._capacity_bytes - self._used_bytes:
                 return PutOutcome.NO_ROOM
             self._used_bytes += charge
-            self._bodies[chunk.chunk_id] = chunk.body
+            self._bodies[chunk.chunk_id] = bytes(chunk.body)
             self._held[chunk.chunk_id] = HeldChunk(
                 chunk.chunk_id, len(chunk.body), chunk.desired, Digest.of(chunk.body), chunk.holders
             )
@@ -136,7 +136,7 @@ class MemoryChunkStore:
         if self._bodies[chunk.chunk_id] != chunk.body:
             if not held.digest.matches(chunk.body):
                 return PutOutcome.CONFLICT
-            self._bodies[chunk.chunk_id] = chunk.body
+            self._bodies[chunk.chunk_id] = bytes(chunk.body)
             outcome = PutOutcome.MENDED
         self._held[chunk.chunk_id] = evolve(
             held, desired=max(held.desired, chunk.desired), holders=with_all(held.holders, chunk.holders)

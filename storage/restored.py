@@ -12,6 +12,7 @@ from attrs import define, field
 
 from protocol.chunking import chunk_count, chunk_length, chunk_offset
 from protocol.digest import Digest
+from protocol.values import Body
 from storage.disk import IDisk, IFile
 from storage.errors import UnusableName, disk_trouble
 
@@ -59,7 +60,7 @@ class RestoredFile:
             raise disk_trouble(folder, error) from error
         raise AssertionError("count() ended")
 
-    def write(self, items: Sequence[tuple[int, bytes, Digest]]) -> list[bool]:
+    def write(self, items: Sequence[tuple[int, Body, Digest]]) -> list[bool]:
         """Write bodies that have the digest, and the length, that they must; False for those that haven't.
 
         Raises DiskFull, DiskFailed; it may be called again after that.
@@ -92,7 +93,7 @@ class RestoredFile:
         with suppress(OSError):
             self._disk.remove(self._temporary)
 
-    def _write(self, chunk_no: int, body: bytes, digest: Digest) -> bool:
+    def _write(self, chunk_no: int, body: Body, digest: Digest) -> bool:
         if len(body) != chunk_length(self._size, chunk_no) or not digest.matches(body):
             return False
         try:

@@ -15,6 +15,7 @@ from typing import Final
 
 from attrs import define, field
 
+from protocol.values import Body
 from storage.disk import IDisk, IFile
 from storage.errors import DiskFailed
 from storage.slot import SLOT_BYTES
@@ -77,7 +78,7 @@ class SegmentFiles:
     _open: OrderedDict[int, IFile] = field(factory=OrderedDict, init=False)
     _has_new_names: bool = field(default=False, init=False)
 
-    def write(self, place: int, *parts: bytes) -> None:
+    def write(self, place: int, *parts: Body) -> None:
         """Write the parts one behind the other from the beginning of a slot on. A missing file is made."""
         number, slot = locate(place)
         self._file(number).write_at(slot * SLOT_BYTES, *parts)

@@ -27,7 +27,7 @@ from zlib import crc32
 from attrs import frozen
 
 from protocol.digest import SHA256, Digest
-from protocol.values import CHUNK_SIZE, ChunkId, FileId
+from protocol.values import CHUNK_SIZE, Body, ChunkId, FileId
 
 SLOT_BYTES: Final = 65_536
 """From one slot to the next."""
@@ -115,9 +115,9 @@ def _parse_version_1(
 _PARSERS: Final = {1: _parse_version_1}
 
 
-def body_of(data: bytes, digest: Digest, length: int) -> bytes | None:
-    """The body in what was read of a slot; None: its bytes aren't what they were."""
-    body = data[HEADER_BYTES : HEADER_BYTES + length]
+def body_of(data: bytes, digest: Digest, length: int) -> Body | None:
+    """The body in what was read of a slot, a view of it; None: its bytes aren't what they were."""
+    body = memoryview(data)[HEADER_BYTES : HEADER_BYTES + length]
     return body if len(body) == length and digest.matches(body) else None
 
 

@@ -7,7 +7,7 @@ from contextlib import suppress
 
 from attrs import define
 
-from protocol.values import ChunkId, FileId
+from protocol.values import Body, ChunkId, FileId
 from storage.database import Database, open_reader
 from storage.disk import IDisk
 from storage.interfaces import HeldChunk, ReadOutcome
@@ -89,7 +89,7 @@ class SlotReader:
             spoilt = placed
 
 
-def holds_body(files: SegmentFiles, placed: PlacedChunk, body: bytes) -> bool:
+def holds_body(files: SegmentFiles, placed: PlacedChunk, body: Body) -> bool:
     """Whether just these bytes are in a slot, as the chunk that belongs there. Raises DiskFailed."""
     if len(body) != placed.held.length:
         return False
@@ -99,7 +99,7 @@ def holds_body(files: SegmentFiles, placed: PlacedChunk, body: bytes) -> bool:
     return _is_slot_of(data, placed.held)
 
 
-def read_body(files: SegmentFiles, placed: PlacedChunk) -> bytes | None:
+def read_body(files: SegmentFiles, placed: PlacedChunk) -> Body | None:
     """The body in a slot; None: it isn't the chunk that belongs there, or isn't whole. Raises DiskFailed."""
     held = placed.held
     data = files.read(placed.place, HEADER_BYTES + held.length)

@@ -15,7 +15,7 @@ from attrs import define, evolve
 from zope.interface import implementer
 
 from protocol.digest import Digest
-from protocol.values import ChunkId, FileId
+from protocol.values import Body, ChunkId, FileId
 from storage.database import Database, Row, open_database
 from storage.disk import IDisk
 from storage.errors import DiskFailed, DiskFull, IndexDamaged
@@ -73,11 +73,11 @@ RESERVE_BYTES: Final = 64_000_000
 """Of the disk, left free whatever the capacity is: a disk that others fill is noticed before a write fails, and
 both databases can go on."""
 
-DigestAll = Callable[[Sequence[bytes]], Iterable[Digest]]
+DigestAll = Callable[[Sequence[Body]], Iterable[Digest]]
 """Gives the digest of each of some bodies, in their order. It may work ahead, in threads of its own."""
 
 
-def digest_in_turn(bodies: Sequence[bytes]) -> Iterator[Digest]:
+def digest_in_turn(bodies: Sequence[Body]) -> Iterator[Digest]:
     """The digests of bodies, each made when it is asked for."""
     return map(Digest.of, bodies)
 

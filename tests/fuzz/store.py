@@ -259,7 +259,7 @@ def _serve(storage: OpenStorage, expected: set[ChunkId]) -> bytes | None:
         assert outcome.body is None, f"{which} was deleted"
     with suppress(StorageError):
         catalog.begin_version("/new", file_id("another"), b"", 1, a_fingerprint())
-    return NEW.body if has_room else None
+    return bytes(NEW.body) if has_room else None
 
 
 def _read_catalog(storage: OpenStorage) -> None:

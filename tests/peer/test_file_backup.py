@@ -329,7 +329,7 @@ class TestChangedMeanwhile:
             assert refusal(group, running) is ErrorCode.SOURCE_CHANGED
             bodies: dict[int, set[bytes]] = {}
             for _, message in group.said(PutChunk):
-                bodies.setdefault(message.chunk_no, set()).add(message.body)
+                bodies.setdefault(message.chunk_no, set()).add(bytes(message.body))
             assert all(len(sent) == 1 for sent in bodies.values())
             group.pass_time(LATER)
             assert group[2].held() == []

@@ -271,7 +271,7 @@ class Computer(StorageWatcher):
             world.facts.stored_at[self.peer_id, chunk.chunk_id] = world.clock.seconds()
             copies.damaged.discard(chunk.chunk_id)
             copies.flipped.pop(chunk.chunk_id, None)
-            if not world.facts.is_right(chunk.chunk_id, chunk.body):
+            if not world.facts.is_right(chunk.chunk_id, bytes(chunk.body)):
                 # A stranger's: it counts as a copy, and is none.
                 copies.damaged.add(chunk.chunk_id)
                 world.facts.lose(world.clock.seconds(), self.peer_id, chunk.chunk_id, DAMAGED)

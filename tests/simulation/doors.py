@@ -17,7 +17,7 @@ from zope.interface import implementer
 
 from peer.config import GroupAddress
 from peer.network import IGroupNetwork, Receive, SourceAddress
-from protocol.values import ChunkId, FileId
+from protocol.values import Body, ChunkId, FileId
 from storage.interfaces import ChunkToStore, FileVersion, Fingerprint, ICatalog, IChunkStore, PutOutcome
 from tests.support.clock import SimClock
 from tests.support.executor import ClockExecutor
@@ -111,8 +111,8 @@ class HeardNetwork:
 
         self._network.join(group, heard)
 
-    def send(self, group: GroupAddress, datagram: bytes) -> None:
-        self._network.send(group, datagram)
+    def send(self, group: GroupAddress, *parts: Body) -> None:
+        self._network.send(group, *parts)
 
     def close(self) -> Deferred[None]:
         return self._network.close()

@@ -52,6 +52,6 @@ def _compare_copies(computer: Computer, storage: OpenStorage) -> None:
         [outcome] = storage.store.get([chunk_id])
         if outcome.body is None and chunk_id not in copies.damaged:
             world.break_promise(2, f"{name} has {chunk_id} in its index, and its bytes are not there")
-        elif outcome.body is None or not world.facts.is_right(chunk_id, outcome.body):
+        elif outcome.body is None or not world.facts.is_right(chunk_id, bytes(outcome.body)):
             copies.damaged.add(chunk_id)
         copies.held.add(chunk_id)

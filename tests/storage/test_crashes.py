@@ -45,7 +45,7 @@ class Acknowledged:
         self.under_way = {chunk.chunk_id for chunk in chunks}
         for chunk, outcome in zip(chunks, store.put(chunks), strict=True):
             assert outcome in (PutOutcome.STORED, PutOutcome.HELD)
-            self.held[chunk.chunk_id] = chunk.body
+            self.held[chunk.chunk_id] = bytes(chunk.body)
             self.degrees[chunk.chunk_id] = max(chunk.desired, self.degrees.get(chunk.chunk_id, 1))
         self.under_way = set()
 

@@ -26,6 +26,7 @@ from random import Random
 from attrs import define, frozen
 from zope.interface import implementer
 
+from protocol.values import Body
 from storage.disk import FileKind, FileStat, IDisk, IFile, ILock
 from tests.support.disk_nodes import Connection, Database, Directory, Inode, as_sqlite_says, os_error, stat_of
 from tests.support.sparse import SparseBytes
@@ -58,7 +59,7 @@ class MemoryFile:
         self.disk.announce("read", self.path, is_change=False)
         return self.inode.content.read(offset, length)
 
-    def write_at(self, offset: int, *parts: bytes) -> None:
+    def write_at(self, offset: int, *parts: Body) -> None:
         data = b"".join(parts)
         self._change("write")
         self.disk.take(self.inode.content.missing_bytes(offset, len(data)), self.path)

@@ -20,6 +20,7 @@ from zope.interface import implementer
 from peer.config import GroupAddress
 from peer.network import IGroupNetwork, Receive, SourceAddress
 from protocol.limits import MAX_DATAGRAM_BYTES
+from protocol.values import Body
 
 FIRST_EPHEMERAL_PORT = 32_768
 BYTES_CHARGED_A_DATAGRAM = 768
@@ -168,8 +169,9 @@ class MemoryNetwork:
         self._sockets[group] = _Socket(receive)
         self.receive_buffer_bytes = self._buffer_bytes
 
-    def send(self, group: GroupAddress, datagram: bytes) -> None:
+    def send(self, group: GroupAddress, *parts: Body) -> None:
         """As IGroupNetwork."""
+        datagram = b"".join(parts)
         if len(datagram) > MAX_DATAGRAM_BYTES:
             raise ValueError(f"a datagram of {len(datagram)} bytes, more than {MAX_DATAGRAM_BYTES}")
         if not self._is_closed:

@@ -76,7 +76,7 @@ class WatchedBackup:
         """The bytes of a chunk, as the peer has cut the file."""
         sent = self.attempts(number)
         if sent:
-            return _putchunk(sent[0]).body
+            return bytes(_putchunk(sent[0]).body)
         chunks = self.file.chunks
         return chunks[number] if number < len(chunks) else b""
 

@@ -128,7 +128,7 @@ class SimplePeer:
         """Store the chunk, and say so."""
         if self.is_own(message.file_id) or not self.has_room():
             return
-        self.copies[message.chunk_id] = Copy(message.body, message.replication_degree)
+        self.copies[message.chunk_id] = Copy(bytes(message.body), message.replication_degree)
         self.count(message.chunk_id, PEER)
         self.clock.callLater(self.delay(), self.say, Stored(VERSION_1_0, PEER, *message.chunk_id))
 
@@ -224,7 +224,7 @@ class SimplePeer:
         """Take a chunk of a file that is being restored."""
         for file in self.own.values():
             if file.file_id == message.file_id:
-                file.got.setdefault(message.chunk_no, message.body)
+                file.got.setdefault(message.chunk_no, bytes(message.body))
 
     def restored(self, file: OwnFile, path: Path) -> None:
         """Write what came."""

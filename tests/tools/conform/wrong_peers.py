@@ -320,7 +320,7 @@ class ForgetsBodies(SimplePeer):
     def hear_putchunk(self, message: PutChunk) -> None:
         super().hear_putchunk(message)
         if message.chunk_id in self.copies:
-            self.copies[message.chunk_id] = Copy(message.body[:-1], message.replication_degree)
+            self.copies[message.chunk_id] = Copy(bytes(message.body[:-1]), message.replication_degree)
 
 
 class IgnoresTrailingBytes(SimplePeer):

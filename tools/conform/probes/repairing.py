@@ -117,7 +117,7 @@ async def _repairs(bench: Bench) -> None:
 def _body(entry: Entry) -> bytes:
     message = entry.said(PutChunk)
     assert message is not None
-    return message.body
+    return bytes(message.body)
 
 
 def _held(by_chunk: dict[ChunkId, Held], entry: Entry) -> Held:

@@ -192,7 +192,7 @@ async def _put_and_get(
 
 def _body(content: object) -> bytes:
     assert isinstance(content, Chunk)
-    return content.body
+    return bytes(content.body)
 
 
 PROBES = (
