@@ -246,10 +246,15 @@ def _read_ahead(disk: IDisk, path: str) -> None:
         file.close()
 
 
-def create_database(disk: IDisk, path: str, schema: Schema) -> None:
-    """Make an empty database. It appears under its name whole, or not at all."""
+def check_unmade(disk: IDisk, path: str, schema: Schema) -> None:
+    """Refuse to make a database that was there: its journal still is."""
     if disk.exists(path + "-wal"):
         raise schema.damaged(path, "it is gone, but not its journal")
+
+
+def create_database(disk: IDisk, path: str, schema: Schema) -> None:
+    """Make an empty database. It appears under its name whole, or not at all."""
+    check_unmade(disk, path, schema)
     unfinished = path + ".new"
     if disk.exists(unfinished):
         disk.remove(unfinished)

@@ -13,7 +13,14 @@ from attrs import define
 from protocol.values import PeerId
 from storage.capacity import new_capacity, option_text
 from storage.catalog import CATALOG_SCHEMA, SqliteCatalog
-from storage.database import Database, check_content, check_header, create_database, unchanged_database
+from storage.database import (
+    Database,
+    check_content,
+    check_header,
+    check_unmade,
+    create_database,
+    unchanged_database,
+)
 from storage.disk import IDisk, ILock
 from storage.errors import CatalogDamaged, DiskFull, IndexDamaged, StoreIdentity, StoreUnusable
 from storage.interfaces import ICatalog, IChunkStore
@@ -112,6 +119,9 @@ def _check(disk: IDisk, layout: Layout) -> None:
                 kept_owner(layout, catalog)
     # One that is missing at the first start is made. Later it would be taken for an empty one: the peer would
     # have another id, or know no chunk any more.
+    for path, schema in databases.items():
+        if path not in present:
+            check_unmade(disk, path, schema)
     segments = segment_numbers(disk, layout.chunks) if disk.exists(layout.chunks) else []
     if layout.catalog not in present and (layout.index in present or segments):
         raise CatalogDamaged(layout.catalog, "it is gone")

@@ -275,6 +275,17 @@ class TestRefusals:
         (folder / "index.sqlite-shm").unlink()
         self.refused(folder, CatalogDamaged)
 
+    def test_an_index_gone_but_not_its_journal(self, tmp_path: Path) -> None:
+        """A start on what else is left would give the catalog a new owner before it sees that."""
+        running, folder = tmp_path / "running", tmp_path / "store"
+        storage = start(PosixDisk(), str(running))
+        shutil.copytree(running, folder)
+        storage.close()
+        for name in ("catalog.sqlite-wal", "catalog.sqlite-shm", "index.sqlite", "index.sqlite-shm"):
+            (folder / name).unlink()
+        assert (folder / "index.sqlite-wal").exists()
+        self.refused(folder, IndexDamaged)
+
     def test_both_databases_gone_while_there_are_chunks(self, store: Path) -> None:
         """A new index would know none of them, and the start would remove them all."""
         for name in ("catalog.sqlite", "index.sqlite"):
