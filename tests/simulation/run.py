@@ -7,8 +7,10 @@ import sys
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from random import Random
+from typing import Any
 
 from attrs import frozen
+from twisted.logger import globalLogPublisher
 
 from storage.interfaces import VersionState
 from tests.simulation.computer import Computer, Power
@@ -213,7 +215,24 @@ class Run:
 def play(seed: int, keys: Collection[str] | None = None) -> Outcome:
     """Play a seed's plan, or of that what has the keys only."""
     plan = draw_plan(seed)
-    return Run(plan if keys is None else plan.only(keys)).play()
+    with undisturbed():
+        outcome = Run(plan if keys is None else plan.only(keys)).play()
+        # The last of the dead go with the run, and what they have to say belongs to no other run.
+        with silence():
+            gc.collect()
+    return outcome
+
+
+@contextmanager
+def silence() -> Iterator[None]:
+    """Have nobody listen to what is logged."""
+    publisher: Any = globalLogPublisher
+    observers = list(publisher._observers)
+    publisher._observers[:] = []
+    try:
+        yield
+    finally:
+        publisher._observers[:] = observers
 
 
 @contextmanager
