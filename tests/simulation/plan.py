@@ -24,6 +24,9 @@ STORM: Final = 90.0
 AFTERMATH: Final = 150.0
 """When users do what they do after the faults; what came before has settled by then."""
 
+HICCUP: Final = 0.9
+"""Seconds in which a LAN at rest loses everything: the first attempt, but no second one."""
+
 _SIZES: Final = (0, 1, 700, 4_001, CHUNK_SIZE - 1, CHUNK_SIZE, CHUNK_SIZE + 1, 2 * CHUNK_SIZE, 150_000)
 _CAPACITIES: Final = (10_000_000, 10_000_000, 640_000, 260_000)
 _LATENCIES: Final = (0.000_5, 0.000_5, 0.005, 0.05, 0.3)
@@ -78,6 +81,9 @@ def draw_plan(seed: int) -> Plan:
     )
     acts += _later_acts(Random(f"{seed} aftermath"), acts)
     acts += _together(Random(f"{seed} together"), peers)
+    last_acts, hiccups = _last_backup(Random(f"{seed} last"), peers)
+    acts += last_acts
+    went_wrong += hiccups
     went_wrong += _later_faults(Random(f"{seed} late faults"), peers)
     went_wrong += _absences(Random(f"{seed} absences"), peers)
     planned = [Planned(f"u{number}", at, act) for number, (at, act) in enumerate(acts, 1)]
@@ -132,6 +138,18 @@ def _later_faults(random: Random, peers: int) -> list[tuple[float, Fault]]:
         (AFTERMATH - random.uniform(5.0, 30.0), faults.BitFlip(random.randrange(peers) + 1, random.random()))
         for _ in range(random.choice((0, 0, 1, 2, 4)))
     ]
+
+
+def _last_backup(random: Random, peers: int) -> tuple[list[tuple[float, Act]], list[tuple[float, Fault]]]:
+    """A backup in the calm, whose first attempt nobody hears: the second has to do."""
+    if random.random() < 0.75:
+        return [], []
+    at, home = AFTERMATH + 9.0, random.randrange(peers) + 1
+    acts: list[tuple[float, Act]] = [
+        (at - 0.1, Write(home, "/home/last", _content(random))),
+        (at, Backup(home, "/home/last", random.choice((1, 2)))),
+    ]
+    return acts, [(at - 0.01, faults.BadLan(HICCUP, loss=1.0, is_trouble=False))]
 
 
 def _absences(random: Random, peers: int) -> list[tuple[float, Fault]]:

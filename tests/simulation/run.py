@@ -17,7 +17,7 @@ from tests.simulation.computer import Computer, Power
 from tests.simulation.facts import Version, Violation
 from tests.simulation.faults import Fault
 from tests.simulation.invariants import Excused, Inspection
-from tests.simulation.plan import AFTERMATH, STORM, Plan, Planned, draw_plan
+from tests.simulation.plan import AFTERMATH, HICCUP, STORM, Plan, Planned, draw_plan
 from tests.simulation.transcript import Transcript
 from tests.simulation.workload import Restore, Users
 from tests.simulation.world import World
@@ -25,9 +25,6 @@ from tests.support.lan import Link
 
 SETTLING = 60.0
 """Seconds after which nothing is under way any more that the last event has set off."""
-
-HICCUP = 0.9
-"""Seconds in which a LAN at rest loses everything: the first attempt, but no second one."""
 
 PATIENCE = 3_000.0
 """Seconds that operations may go on after the last one began."""
