@@ -78,6 +78,10 @@ class Scrub:
         just_read = 0
         while True:
             chunks = await self._count()
+            set_right = pace.set_right(mark, chunks, self._wall_clock())
+            if set_right != mark:
+                mark = set_right
+                await self._keep(mark)
             wait = pace.wait(mark, chunks, self._wall_clock(), just_read=just_read)
             just_read = 0
             await self._sleep(min(wait, pace.look))
@@ -88,9 +92,7 @@ class Scrub:
             if batch is not None:
                 just_read = batch.chunks
                 mark = pace.after(mark, batch, chunks, self._wall_clock())
-                with suppress(StorageError):
-                    # If it isn't kept, some are read again after the next start.
-                    await self._store_lane.run(self._store.keep_scrub_mark, mark)
+                await self._keep(mark)
 
     async def _count(self) -> int:
         """How many chunks there are."""
@@ -111,6 +113,11 @@ class Scrub:
             await self._sleep(RETRY)
             return None
         return kept or ScrubMark(self._wall_clock())
+
+    async def _keep(self, mark: ScrubMark) -> None:
+        with suppress(StorageError):
+            # If it isn't kept, some are read again after the next start.
+            await self._store_lane.run(self._store.keep_scrub_mark, mark)
 
     async def _read(self, mark: ScrubMark, limit: int) -> ScrubBatch | None:
         """Read some; None if that wasn't possible for now."""

@@ -89,20 +89,31 @@ class ScrubPace:
 
     def batch(self, chunks: int) -> int:
         """How many to read at a time, of so many stored."""
-        return max(1, min(MAX_SCRUB_BATCH, ceil(chunks * LEAST_SPACING / self.period)))
+        return max(1, min(MAX_SCRUB_BATCH, chunks, ceil(chunks * LEAST_SPACING / self.period)))
+
+    def set_right(self, mark: ScrubMark, chunks: int, now: float) -> ScrubMark:
+        """The mark, dated back if a wall clock that was set back has put the next batch off.
+
+        That one is as far away then as it is when the last one was read in time. The new mark is to be kept: a
+        peer that is started again before that mustn't put it off once more.
+        """
+        if not chunks:
+            return mark
+        even = self._even(mark, chunks)
+        began = now + even * self.batch(chunks) - even * mark.read
+        return evolve(mark, began=began) if mark.began > began + LEAST_WAIT else mark
 
     def wait(self, mark: ScrubMark, chunks: int, now: float, *, just_read: int = 0) -> float:
-        """Seconds until the next batch, of so many stored chunks.
+        """Seconds until the next batch, of so many stored chunks, by a mark that is set right.
 
-        ``just_read``: how many were read this very moment. A wall clock that was set back makes the scrub no
-        slower than evenly, one that was set forward no faster than it catches up.
+        ``just_read``: how many were read this very moment. A wall clock that was set forward makes the scrub no
+        faster than it catches up.
         """
         if not chunks:
             return self.period
-        even = self.period / max(chunks, mark.chunks)
+        even = self._even(mark, chunks)
         least = max(LEAST_WAIT, even * just_read / CATCHING_UP) if just_read else 0.0
-        most = max(even * self.batch(chunks), least)
-        return min(max(mark.began + even * mark.read - now, least), most)
+        return max(mark.began + even * mark.read - now, least)
 
     def after(self, mark: ScrubMark, batch: ScrubBatch, chunks: int, now: float) -> ScrubMark:
         """How far the pass has come with a batch. With the last chunk the next one begins, a period later."""
@@ -110,3 +121,7 @@ class ScrubPace:
             most = max(mark.chunks, chunks)
             return evolve(mark, read=mark.read + batch.chunks, chunks=most, after=batch.last)
         return ScrubMark(min(max(mark.began + self.period, now), now + self.period))
+
+    def _even(self, mark: ScrubMark, chunks: int) -> float:
+        """Seconds from one chunk to the next."""
+        return self.period / max(chunks, mark.chunks)

@@ -205,6 +205,40 @@ class TestPace:
                 give_copy(group, Stranger(group))
                 group.pass_time(group.random.uniform(3.0, 30.0))
 
+    def test_a_wall_clock_that_was_set_back_is_no_reason_to_wait_for_it(self) -> None:
+        """SPEC.md 9.32: with a copy that is read once in a month by a peer that runs for a day at a time."""
+        clock, counters = SimClock(), Counters()
+        executor = ClockExecutor(clock=clock, random=Random(1), max_delay=0.001)
+        store = MemoryChunkStore(capacity_bytes=10**9)
+        store.put([a_chunk()])
+        step = 0.0
+
+        def run_a_day() -> None:
+            scrub = Scrub(
+                period=MONTH,
+                store=store,
+                store_lane=Lane(executor, "store"),
+                read_lane=Lane(executor, "read"),
+                drop_damaged=lambda _chunk_id: None,
+                counters=counters,
+                clock=clock,
+                wall_clock=lambda: clock.seconds() + step,
+            )
+            scrub.start()
+            run_for(clock, DAY)
+            scrub.stop()
+            run_for(clock, 1.0)
+
+        run_a_day()
+        assert counters.events["chunks_scrubbed"] == 1
+        step = -400 * DAY
+        for _ in range(29):
+            run_a_day()
+        assert counters.events["chunks_scrubbed"] == 1
+        for _ in range(3):
+            run_a_day()
+        assert counters.events["chunks_scrubbed"] == 2
+
 
 class TestGivingWay:
     def test_nothing_is_read_while_others_read_but_not_for_ever(self) -> None:

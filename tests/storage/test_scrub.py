@@ -35,6 +35,7 @@ class Passes:
         end = self.now + seconds
         while True:
             self.wakes += 1
+            self.mark = self.pace.set_right(self.mark, self.chunks, self.now)
             wait = self.pace.wait(self.mark, self.chunks, self.now, just_read=self.just_read)
             self.just_read = 0
             slept = min(wait, self.pace.look)
@@ -144,14 +145,34 @@ def test_one_that_shrinks_meanwhile_is_not_read_later_for_it() -> None:
 
 
 @pytest.mark.parametrize("step", [-400 * DAY, -DAY, DAY, 400 * DAY])
-def test_a_wall_clock_that_is_set_makes_it_neither_stop_nor_race(step: float) -> None:
-    """SPEC.md 9.29."""
-    passes = Passes(ScrubPace(MONTH), 1_000)
+@pytest.mark.parametrize("chunks", [1, 2, 10, 99, 1_000])
+def test_a_wall_clock_that_is_set_makes_it_neither_stop_nor_race(step: float, chunks: int) -> None:
+    """SPEC.md 9.29, 9.32: in a store of a few chunks too, which it sleeps long between."""
+    passes = Passes(ScrubPace(MONTH), chunks)
     passes.run(MONTH / 2)
     read = len(passes.reads)
     passes.now += step
-    passes.run(MONTH)
-    assert 950 <= len(passes.reads) - read <= 1_000 * CATCHING_UP
+    passes.run(1.1 * MONTH)
+    assert chunks <= len(passes.reads) - read <= 1.1 * chunks * CATCHING_UP + 1
+
+
+def test_a_period_in_which_all_are_read_together_is_not_longer_for_it() -> None:
+    """SPEC.md 9.32: a batch has no more chunks than there are."""
+    pace = ScrubPace(20.0)
+    assert pace.batch(2) == 2
+    began = ScrubMark(1e9)
+    assert pace.wait(pace.set_right(began, 2, began.began - DAY), 2, began.began - DAY) == 20.0
+
+
+def test_a_mark_that_is_right_is_not_changed() -> None:
+    """Each change of it is written down."""
+    passes = Passes(ScrubPace(MONTH), 7, now=1.7e9 + 0.1, mark=ScrubMark(1.7e9 + 0.1))
+    changed: list[ScrubMark] = []
+    while passes.now < 1.7e9 + 3 * MONTH:
+        passes.run(MONTH / 70)
+        if passes.pace.set_right(passes.mark, 7, passes.now) is not passes.mark:
+            changed.append(passes.mark)
+    assert changed == []
 
 
 def test_an_empty_store_is_looked_at_now_and_then() -> None:
