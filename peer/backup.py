@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 
 from attrs import frozen
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.logger import Logger
 from twisted.python.failure import Failure
@@ -17,6 +17,9 @@ from protocol.replication import Replication
 from protocol.scarcity import Scarcity
 from protocol.timing import ATTEMPT_WAITS
 from protocol.values import CHUNK_SIZE, Body, ChunkId, FileId, PeerId
+
+Ended = Callable[["ChunkBackup", "Failure | None"], None]
+"""Is told that a run waits no longer: its degree is met or not, or it failed."""
 
 
 @frozen(kw_only=True, eq=False)
@@ -42,29 +45,49 @@ class ChunkToBackUp:
 class ChunkBackup:
     """One run of the subprotocol: at most five PUTCHUNKs for one chunk, until its degree is met. A Sending.
 
-    ``done`` fires with the run itself when it waits no longer, met or not, and fails if the chunk can't be read.
-    The run goes on counting holders until it is closed.
+    ``ended`` is told once when it waits no longer, met or not, or that the chunk can't be read or was given up; not
+    after it is closed. The run goes on counting holders until then. There are thousands at a time: no object more for
+    each than it takes.
     """
+
+    __slots__ = (
+        "_backups",
+        "_body",
+        "_clock",
+        "_ended",
+        "_is_over",
+        "_place",
+        "_timer",
+        "attempts",
+        "chunk",
+        "replication",
+    )
 
     def __init__(
         self,
         chunk: ChunkToBackUp,
         place: Place,
         body: Body | None,
+        ended: Ended,
         *,
         backups: ChunkBackups,
         clock: IReactorTime,
     ) -> None:
         self.chunk = chunk
         self.replication = Replication(chunk.desired, chunk.holders)
-        self.done: Deferred[ChunkBackup] = Deferred(lambda _done: self._end())
         self.attempts = 0
         self._place = place
         self._backups = backups
         self._clock = clock
         self._body = body
+        self._ended = ended
         self._timer: IDelayedCall | None = None
         self._is_over = False
+
+    def give_up(self) -> None:
+        """Stop, count no more, and have whoever waits for it told so by a CancelledError."""
+        self._fail(Failure(CancelledError()))
+        self.close()
 
     def close(self) -> None:
         """Stop, and count no more."""
@@ -140,12 +163,12 @@ class ChunkBackup:
     def _finish(self) -> None:
         if not self._is_over:
             self._end()
-            self.done.callback(self)
+            self._ended(self, None)
 
     def _fail(self, failure: Failure) -> None:
         if not self._is_over:
             self._end()
-            self.done.errback(failure)
+            self._ended(self, failure)
 
     def _end(self) -> None:
         self._is_over = True
@@ -194,11 +217,26 @@ class ChunkBackups:
                 return place
             place.end()
 
-    def start(self, chunk: ChunkToBackUp, place: Place, body: Body | None = None) -> ChunkBackup:
+    async def run(self, chunk: ChunkToBackUp, place: Place) -> None:
+        """Run a chunk backup to its end, as ``start``."""
+        over: Deferred[None] = Deferred()
+
+        def ended(_run: ChunkBackup, failure: Failure | None) -> None:
+            over.callback(None) if failure is None else over.errback(failure)
+
+        run = self.start(chunk, place, ended)
+        try:
+            await over
+        finally:
+            run.close()
+
+    def start(
+        self, chunk: ChunkToBackUp, place: Place, ended: Ended, body: Body | None = None
+    ) -> ChunkBackup:
         """Begin a run for a chunk that has none, in its turn; *body* spares its first reading."""
         if chunk.chunk_id in self._runs:
             raise ValueError(f"a chunk backup of {chunk.chunk_id} is under way already")
-        run = ChunkBackup(chunk, place, body, backups=self, clock=self._clock)
+        run = ChunkBackup(chunk, place, body, ended, backups=self, clock=self._clock)
         self._runs[chunk.chunk_id] = run
         self.enqueue(run)
         return run
@@ -233,9 +271,7 @@ class ChunkBackups:
     def forget_file(self, file_id: FileId) -> None:
         """The file was deleted: end its runs."""
         for run in [run for run in self._runs.values() if run.chunk.chunk_id.file_id == file_id]:
-            run.done.addErrback(lambda _cancelled: None)
-            run.done.cancel()
-            run.close()
+            run.give_up()
 
     def enqueue(self, run: ChunkBackup) -> None:
         """Have the run's next PUTCHUNK sent in its turn."""

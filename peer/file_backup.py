@@ -8,6 +8,7 @@ from functools import partial
 from attrs import frozen
 from twisted.internet.defer import CancelledError
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
+from twisted.python.failure import Failure
 
 from peer.backup import ChunkBackup, ChunkBackups, ChunkToBackUp
 from peer.home import Home, batches
@@ -139,6 +140,7 @@ class FileBackup:
         holders: frozenset[PeerId],
         body: bytes | None = None,
     ) -> None:
+        self._tasks.began()
         run = self._backups.start(
             ChunkToBackUp(
                 chunk_id=ChunkId(version.file_id, chunk_no),
@@ -148,14 +150,18 @@ class FileBackup:
                 keeps_own_count=True,
             ),
             place,
+            partial(self._has_ended, version, digest),
             body,
         )
         self._open_runs.add(run)
-        self._tasks.watch(run.done.addCallback(self._has_ended, version, digest))
 
-    def _has_ended(self, run: ChunkBackup, version: FileVersion, digest: Digest) -> None:
-        self._ended.append(_EndedRun(run, digest, had_met=run.replication.is_met))
-        self._record_soon(version)
+    def _has_ended(
+        self, version: FileVersion, digest: Digest, run: ChunkBackup, failure: Failure | None
+    ) -> None:
+        if failure is None:
+            self._ended.append(_EndedRun(run, digest, had_met=run.replication.is_met))
+            self._record_soon(version)
+        self._tasks.ended(failure)
 
     def _record_soon(self, version: FileVersion) -> None:
         if self._timer is None:

@@ -5,11 +5,13 @@ from __future__ import annotations
 from functools import partial
 
 from attrs import frozen
+from twisted.internet.defer import Deferred
+from twisted.python.failure import Failure
 
 from peer.errors import ErrorCode, OperationError
 from peer.file_backup import ReportProgress
 from peer.home import Home, batches
-from peer.restore import ChunkRestores
+from peer.restore import ChunkRestore, ChunkRestores
 from peer.traffic import Place
 from peer.waiting import TaskGroup
 from protocol.chunking import chunk_length
@@ -39,6 +41,7 @@ class FileRestore:
         self._folder = folder
         self._report = report
         self._tasks = TaskGroup()
+        self._runs: set[ChunkRestore] = set()
         self._target: RestoredFile | None = None
         self._done = 0
 
@@ -51,7 +54,7 @@ class FileRestore:
             await self._restore_chunks(version, target)
             restored_path: str = await file_lane.run(target.commit)
         except BaseException:
-            self._tasks.cancel()
+            self._stop_runs()
             await file_lane.run(self._abort)
             raise
         return RestoreOutcome(version, restored_path)
@@ -93,33 +96,49 @@ class FileRestore:
             for no in numbers:
                 digest = known[no].digest
                 assert digest is not None, "a complete version has the digest of every chunk"
-                if chunk_length(version.size, no) == 0:
+                length = chunk_length(version.size, no)
+                if length == 0:
                     # Real peers return the empty last chunk with four bytes, or never: it needs nobody.
                     await self._accept(target, no, digest, b"")
                     self._count(version)
                 else:
-                    place = await self._restores.turn(chunk_length(version.size, no))
-                    self._tasks.add(self._restore_chunk(version, target, no, digest, place))
+                    self._begin(version, target, no, digest, await self._restores.turn(length))
             self._tasks.check()
         await self._tasks.join()
 
-    async def _restore_chunk(
+    def _begin(
         self, version: FileVersion, target: RestoredFile, chunk_no: int, digest: Digest, place: Place
     ) -> None:
+        self._tasks.began()
         run = self._restores.start(
-            ChunkId(version.file_id, chunk_no), place, partial(self._accept, target, chunk_no, digest)
+            ChunkId(version.file_id, chunk_no),
+            place,
+            partial(self._accept, target, chunk_no, digest),
+            partial(self._has_ended, version),
         )
-        if not await run.done:
-            raise OperationError(
+        self._runs.add(run)
+
+    def _accept(self, target: RestoredFile, chunk_no: int, digest: Digest, body: Body) -> Deferred[bool]:
+        return self._home.file_lane.submit(target.write, (chunk_no, body, digest))
+
+    def _has_ended(self, version: FileVersion, run: ChunkRestore, outcome: bool | Failure) -> None:
+        self._runs.discard(run)
+        if outcome is True:
+            self._count(version)
+            self._tasks.ended()
+        elif isinstance(outcome, Failure):
+            self._tasks.ended(outcome)
+        else:
+            missing = OperationError(
                 ErrorCode.CHUNKS_MISSING,
-                f"No peer gave chunk {chunk_no} of {self._path!r}: "
+                f"No peer gave chunk {run.chunk_id.chunk_no} of {self._path!r}: "
                 "start the peers that hold its chunks (STATE shows how many do), then restore again.",
             )
-        self._count(version)
+            self._tasks.ended(Failure(missing))
 
-    async def _accept(self, target: RestoredFile, chunk_no: int, digest: Digest, body: Body) -> bool:
-        is_written: bool = await self._home.file_lane.submit(target.write, (chunk_no, body, digest))
-        return is_written
+    def _stop_runs(self) -> None:
+        while self._runs:
+            self._runs.pop().close()
 
     def _count(self, version: FileVersion) -> None:
         self._done += 1

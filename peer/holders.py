@@ -81,12 +81,14 @@ class HolderKnowledge:
         self._timer = None
         gathered, self._gathered = self._gathered, {}
         ledgers = self._ledgers
+        ours: list[HolderNote] = []
+        others: list[HolderNote] = []
         for note in gathered.values():
-            if self._is_ours(note.chunk_id.file_id):
-                written = ledgers.catalog_lane.submit(ledgers.catalog.note_holders, note)
-            else:
-                written = ledgers.store_lane.submit(ledgers.store.note_holders, note)
-            written.addErrback(self._not_noted)
+            (ours if self._is_ours(note.chunk_id.file_id) else others).append(note)
+        if ours:
+            ledgers.catalog_lane.run(ledgers.catalog.note_holders, ours).addErrback(self._not_noted)
+        if others:
+            ledgers.store_lane.run(ledgers.store.note_holders, others).addErrback(self._not_noted)
 
     def _gather(self, note: HolderNote) -> None:
         self._gathered[note.chunk_id, note.peer_id] = note

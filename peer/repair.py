@@ -109,19 +109,14 @@ class RemovedResponder:
         if chunk is None:
             return
         place = await self._backups.turn(chunk_id)
-        run = self._backups.start(
-            ChunkToBackUp(
-                chunk_id=chunk_id, desired=chunk.desired, read=chunk.read, counts_answers_only=True
-            ),
-            place,
+        placing = ChunkToBackUp(
+            chunk_id=chunk_id, desired=chunk.desired, read=chunk.read, counts_answers_only=True
         )
         try:
-            await run.done
+            await self._backups.run(placing, place)
         except CopyLost:
             # Whoever withdraws the copy sees that it is gone.
             self._log.debug("the copy of {chunk} was lost before it was placed", chunk=str(chunk_id))
-        finally:
-            run.close()
 
     def forget_file(self, file_id: FileId) -> None:
         """The file was deleted: repair nothing of it."""
@@ -186,20 +181,14 @@ class RemovedResponder:
         if len(counted) >= chunk.desired and not repair.is_fresh_look:
             place.end()
             return
-        run = self._backups.start(
-            ChunkToBackUp(
-                chunk_id=chunk_id,
-                desired=chunk.desired,
-                read=chunk.read,
-                holders=counted,
-                announces_own_copy=not chunk.is_ours,
-            ),
-            place,
+        repairing = ChunkToBackUp(
+            chunk_id=chunk_id,
+            desired=chunk.desired,
+            read=chunk.read,
+            holders=counted,
+            announces_own_copy=not chunk.is_ours,
         )
-        try:
-            await run.done
-        finally:
-            run.close()
+        await self._backups.run(repairing, place)
 
     def _counted(self, chunk: KnownChunk, repair: _Repair) -> frozenset[PeerId]:
         """Who counts from the start of the chunk backup."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
@@ -18,23 +18,47 @@ from protocol.messages import Chunk, GetChunk
 from protocol.timing import ATTEMPT_WAITS
 from protocol.values import Body, ChunkId, PeerId
 
-Accept = Callable[[Body], Awaitable[bool]]
+Accept = Callable[[Body], "Deferred[bool]"]
 """Takes a chunk's bytes; False when their digest is wrong, so that they are thrown away and asked for again."""
+
+Ended = Callable[["ChunkRestore", "bool | Failure"], None]
+"""Is told of the end of a run: True when the bytes were accepted, False when nobody gave them, or what failed."""
 
 
 class ChunkRestore:
     """One run of the subprotocol: at most five GETCHUNKs for one chunk, until its bytes are accepted. A Sending.
 
-    ``done`` fires with True once they are, with False when nobody gave them, and fails if ``accept`` does.
+    ``ended`` is told once how it ended, unless it is closed before. There are thousands at a time: no object more for
+    each than it takes.
     """
 
+    __slots__ = (
+        "_accept",
+        "_attempts",
+        "_clock",
+        "_ended",
+        "_is_over",
+        "_offered",
+        "_place",
+        "_restores",
+        "_timer",
+        "chunk_id",
+    )
+
     def __init__(
-        self, chunk_id: ChunkId, place: Place, accept: Accept, *, restores: ChunkRestores, clock: IReactorTime
+        self,
+        chunk_id: ChunkId,
+        place: Place,
+        accept: Accept,
+        ended: Ended,
+        *,
+        restores: ChunkRestores,
+        clock: IReactorTime,
     ) -> None:
         self.chunk_id = chunk_id
-        self.done: Deferred[bool] = Deferred(lambda _done: self._end())
         self._place = place
         self._accept = accept
+        self._ended = ended
         self._restores = restores
         self._clock = clock
         self._attempts = 0
@@ -62,15 +86,23 @@ class ChunkRestore:
     def heard(self, peer_id: PeerId, body: Body) -> None:
         """A CHUNK came for this chunk."""
         if not self._is_over and self._offered < MAX_BODIES_OFFERED:
-            accepted = Deferred.fromCoroutine(self._offer(peer_id, body))
-            accepted.addErrback(self._fail)
+            self._offered += 1
+            self._accept(body).addCallbacks(self._is_judged, self._could_not_judge, callbackArgs=(peer_id,))
 
-    async def _offer(self, peer_id: PeerId, body: Body) -> None:
-        self._offered += 1
-        try:
-            is_accepted = await self._accept(body)
-        finally:
-            self._offered -= 1
+    def close(self) -> None:
+        """Stop, without a word."""
+        if not self._is_over:
+            self._is_over = True
+            if self._timer is not None:
+                self._timer.cancel()
+                self._timer = None
+            self._restores.forget(self)
+            self._place.end()
+
+    def _is_judged(self, is_accepted: bool, peer_id: PeerId) -> None:
+        self._offered -= 1
+        if self._is_over:
+            return
         if is_accepted:
             # Only now: what our own disk takes belongs to the time that an answer takes.
             self._place.answered(peer_id)
@@ -78,6 +110,10 @@ class ChunkRestore:
             self._finish(True)
         else:
             self._restores.note_wrong(self.chunk_id)
+
+    def _could_not_judge(self, failure: Failure) -> None:
+        self._offered -= 1
+        self._finish(failure)
 
     def _wait_is_over(self) -> None:
         self._timer = None
@@ -91,25 +127,10 @@ class ChunkRestore:
         else:
             self._restores.enqueue(self)
 
-    def _finish(self, is_restored: bool) -> None:
+    def _finish(self, outcome: bool | Failure) -> None:
         if not self._is_over:
-            self._end()
-            self.done.callback(is_restored)
-
-    def _fail(self, failure: Failure) -> None:
-        if not self._is_over:
-            self._end()
-            self.done.errback(failure)
-
-    def _end(self) -> None:
-        if self._is_over:
-            return
-        self._is_over = True
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
-        self._restores.forget(self)
-        self._place.end()
+            self.close()
+            self._ended(self, outcome)
 
 
 class ChunkRestores:
@@ -134,9 +155,9 @@ class ChunkRestores:
         """Wait until a chunk of so many bytes may be asked for: there is a place for it in flight."""
         return await self._traffic.turn(body_bytes)
 
-    def start(self, chunk_id: ChunkId, place: Place, accept: Accept) -> ChunkRestore:
+    def start(self, chunk_id: ChunkId, place: Place, accept: Accept, ended: Ended) -> ChunkRestore:
         """Ask the group for a chunk, in its turn."""
-        run = ChunkRestore(chunk_id, place, accept, restores=self, clock=self._clock)
+        run = ChunkRestore(chunk_id, place, accept, ended, restores=self, clock=self._clock)
         self._runs.setdefault(chunk_id, []).append(run)
         self.enqueue(run)
         return run

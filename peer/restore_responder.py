@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from random import Random
+from typing import Any
 
 from attrs import define, field, frozen
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
+from twisted.python.failure import Failure
 
 from peer.blocking import Lane
 from peer.outbox import Outbox
@@ -18,7 +20,7 @@ from protocol.messages import Chunk, GetChunk
 from protocol.suppression import AnswerLedger
 from protocol.timing import response_delay
 from protocol.values import CHUNK_SIZE, ChunkId, FileId
-from storage.interfaces import IChunkStore
+from storage.interfaces import IChunkStore, ReadOutcome
 
 
 @define(eq=False)
@@ -112,20 +114,23 @@ class GetChunkResponder:
         else:
             self._outbox.enqueue(_Answering(self, chunk_id, answer))
 
-    async def read(self, chunk_id: ChunkId, answer: _DueAnswer) -> Chunk | None:
+    def read(self, chunk_id: ChunkId, answer: _DueAnswer) -> Deferred[Chunk | Failure | None] | None:
         """The CHUNK that answers, if it may be sent and is still wanted."""
-        chunk = None
-        try:
-            if not answer.is_overheard:
-                outcome = await self._read_lane.submit(self._store.get, chunk_id)
-                if outcome.is_damaged:
-                    self._drop_damaged(chunk_id)
-                if outcome.body is not None:
-                    chunk = self._speaker.chunk(chunk_id, outcome.body)
-        finally:
-            if chunk is None:
-                self._is_settled(chunk_id, answer)
-        return chunk
+        if answer.is_overheard:
+            self._is_settled(chunk_id, answer)
+            return None
+        return self._read_lane.submit(self._store.get, chunk_id).addBoth(self._is_read, chunk_id, answer)
+
+    def _is_read(
+        self, outcome: ReadOutcome | Failure, chunk_id: ChunkId, answer: _DueAnswer
+    ) -> Chunk | Failure | None:
+        if not isinstance(outcome, Failure):
+            if outcome.is_damaged:
+                self._drop_damaged(chunk_id)
+            if outcome.body is not None:
+                return self._speaker.chunk(chunk_id, outcome.body)
+        self._is_settled(chunk_id, answer)
+        return outcome if isinstance(outcome, Failure) else None
 
     def send(self, chunk: Chunk, answer: _DueAnswer) -> None:
         """Send the CHUNK, unless what was heard until now makes it needless."""
@@ -156,8 +161,8 @@ class _Answering:
         # Most chunks are full; nobody knows before it is read.
         return CHUNK_SIZE
 
-    def make(self) -> Deferred[Chunk | None]:
-        return Deferred.fromCoroutine(self._responder.read(self._chunk_id, self._answer))
+    def make(self) -> Deferred[Any] | None:
+        return self._responder.read(self._chunk_id, self._answer)
 
     def send(self, chunk: Chunk) -> None:
         self._responder.send(chunk, self._answer)

@@ -6,6 +6,7 @@ from functools import partial
 
 import pytest
 from twisted.internet.defer import CancelledError, Deferred
+from twisted.python.failure import Failure
 
 from peer.waiting import TaskGroup, Turnstile
 from protocol.window import Window
@@ -114,6 +115,30 @@ class TestTaskGroup:
         late: Deferred[None] = Deferred()
         group.add(_until(late))
         assert late.called
+
+    def test_what_has_no_deferred_is_waited_for_too(self) -> None:
+        group = TaskGroup()
+        task: Deferred[None] = Deferred()
+        group.add(_until(task))
+        group.began()
+        joined = Deferred.fromCoroutine(group.join())
+        task.callback(None)
+        assert not joined.called
+        group.ended()
+        assert joined.called
+
+    def test_what_has_no_deferred_fails_the_whole_and_is_waited_for_no_more(self) -> None:
+        group = TaskGroup()
+        task: Deferred[None] = Deferred()
+        group.add(_until(task))
+        for _ in range(2):
+            group.began()
+        joined = Deferred.fromCoroutine(group.join())
+        group.ended(Failure(KeyError("the reason")))
+        assert task.called
+        raised: list[object] = []
+        joined.addErrback(lambda failure: raised.append(failure.value))
+        assert [type(error) for error in raised] == [KeyError]
 
     def test_a_cancelled_group_has_nothing_under_way(self) -> None:
         group = TaskGroup()
