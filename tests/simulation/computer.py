@@ -212,7 +212,8 @@ class Computer(StorageWatcher):
 
     def _look_at(self, path: str) -> None:
         if self.disk.exists(path):
-            self.files[path][self.disk.stat(path).mtime_ns] = self.read_file(path)
+            content = self.files[path][self.disk.stat(path).mtime_ns] = self.read_file(path)
+            self.world.facts.file_holds(self.world.clock.seconds(), self.peer_id, path, content)
 
     def read_file(self, path: str) -> bytes:
         """What a file holds, whatever is wrong with the disk just now."""
@@ -337,14 +338,11 @@ class Computer(StorageWatcher):
             message = parse(datagram)
         except ProtocolError:
             return
-        facts, now = self.world.facts, self.world.clock.seconds()
         if isinstance(message, Removed):
-            heard = facts.removed_heard.setdefault(message.chunk_id, [])
-            places = self.world.places_for(message.chunk_id, without=message.sender_id)
-            heard.append(Heard(now, self.peer_id, message.sender_id, places))
+            self.world.removed_heard(self, message)
         elif isinstance(message, Delete):
-            facts.delete_heard.setdefault(message.file_id, []).append(
-                Heard(now, self.peer_id, message.sender_id)
+            self.world.facts.delete_heard.setdefault(message.file_id, []).append(
+                Heard(self.world.clock.seconds(), self.peer_id, message.sender_id)
             )
 
     def kill(self) -> None:

@@ -40,6 +40,8 @@ class Version:
     """When a BACKUP was reported as done at ``desired``; None: never."""
     really_held: int = 0
     """How often its worst chunk was held by peers of ours when that was reported."""
+    changed_at: float | None = None
+    """When the home's file held something else for the first time."""
 
     @property
     def chunks(self) -> int:
@@ -95,6 +97,8 @@ class Heard:
     sender: int
     places: int = 0
     """Of a REMOVED: how many peers had the chunk then, or room for it."""
+    copies: int = 0
+    """Of a REMOVED: how many good ones the peers had that ran then."""
 
 
 @define(eq=False)
@@ -123,6 +127,13 @@ class Facts:
     def lose(self, time: float, who: int, chunk_id: ChunkId, why: str) -> None:
         """A good copy is gone."""
         self.losses.append(Loss(time, who, chunk_id, why))
+
+    def file_holds(self, time: float, home: int, path: str, content: bytes) -> None:
+        """A user's file was looked at."""
+        for version in self.versions.values():
+            is_changed = (version.home, version.path) == (home, path) and version.content != content
+            if is_changed and version.changed_at is None:
+                version.changed_at = time
 
     def is_right(self, chunk_id: ChunkId, body: bytes) -> bool:
         """Whether a body is what the file has there; True for files of others."""

@@ -5,8 +5,8 @@
 3. After the loss of up to d - 1 of a file's holders, a file reported as backed up at degree d restores. A damaged
    or discarded copy is a lost holder, until it has a good one again; a stranger is none. A peer that scrubs has
    no damaged copy for long.
-4. Once faults stop, every file whose backup was reported done is at its degree again, if there is room and there
-   are peers enough.
+4. Once faults stop, every file whose backup was reported done is at its degree again, if there is room, there
+   are peers enough, and the bytes are left anywhere: in a good copy, or in the home's own file.
 5. Once faults stop, no chunk of a deleted file stays on any peer.
 6. A peer never uses more than its capacity, never stores a chunk of its own file, never holds two copies; all
    holders never drop the last copy together.
@@ -168,8 +168,18 @@ class Inspection:
             self.excused.append(Excused(Excuse.REPAIR_DISTURBED, said))
         elif any(one.places < version.desired for one in told):
             self.excused.append(Excused(Excuse.NO_ROOM_THEN, said))
-        else:
+        elif holders or not self._is_beyond_repair(version, chunk_id, told):
             self._world.break_promise(4, said)
+
+    def _is_beyond_repair(self, version: Version, chunk_id: ChunkId, told: list[Heard]) -> bool:
+        """Whether the bytes were nowhere any more when a loss was heard, and what was lost before was made good."""
+        stored = [time for (_, chunk), time in self._facts.stored_at.items() if chunk == chunk_id]
+        changed_at = version.changed_at
+        can_home = [changed_at is None or changed_at > one.time + REPAIR_TIME for one in told]
+        repairable = [one for one, home in zip(told, can_home, strict=True) if one.copies or home]
+        return len(repairable) < len(told) and all(
+            any(time > one.time for time in stored) for one in repairable
+        )
 
     def _heard(self, loss: Loss, version: Version, survivors: set[int]) -> Heard | None:
         """How a surviving holder or the home heard of a loss by REMOVED first; None: it never did."""

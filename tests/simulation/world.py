@@ -18,7 +18,7 @@ from protocol.values import ChunkId
 from storage.capacity import charged_bytes
 from storage.errors import DiskFailed, DiskFull
 from tests.simulation.computer import Computer, Power, Process
-from tests.simulation.facts import DAMAGED, LEFT, Facts, Violation
+from tests.simulation.facts import DAMAGED, LEFT, Facts, Heard, Violation
 from tests.simulation.transcript import Transcript, message_of
 from tests.support.clock import SimClock
 from tests.support.disk import PowerLost
@@ -145,6 +145,19 @@ class World:
             for computer in self.running()
             if computer.peer_id not in (version.home, without)
         )
+
+    def removed_heard(self, listener: Computer, message: Removed) -> None:
+        """A REMOVED has reached a computer whose peer runs."""
+        chunk_id, sender = message.chunk_id, message.sender_id
+        others = [computer for computer in self.running() if computer.peer_id != sender]
+        heard = Heard(
+            self.clock.seconds(),
+            listener.peer_id,
+            sender,
+            places=self.places_for(chunk_id, without=sender),
+            copies=sum(computer.copies.good(chunk_id) for computer in others),
+        )
+        self.facts.removed_heard.setdefault(chunk_id, []).append(heard)
 
     def bury_the_dead(self) -> None:
         """Let go of all processes, whose last words count for nothing."""

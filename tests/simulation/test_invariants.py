@@ -1,0 +1,81 @@
+"""What the look at a group that has come to rest demands, and what it doesn't."""
+
+from __future__ import annotations
+
+import pytest
+
+from peer.repair import RemovedResponder
+from tests.simulation.facts import Violation
+from tests.simulation.faults import BitFlip, Fault
+from tests.simulation.plan import Plan, Planned
+from tests.simulation.run import Run
+from tests.simulation.workload import Act, Backup, Write
+from tests.support.lan import Link
+
+PATH = "/home/photo"
+SCRUB = 10.0
+
+
+def violation_of(*planned: tuple[float, Act | Fault]) -> Violation | None:
+    """What is broken in a group of six peers that scrub, on a good LAN. Three come late, and have room."""
+    run = Run(
+        Plan(
+            seed=1,
+            capacities=(10_000_000,) * 6,
+            read_seconds=(0.0,) * 6,
+            starts=(0.0, 0.0, 0.0, 10.0, 85.0, 85.0),
+            scrubs=(SCRUB,) * 6,
+            link=Link(),
+            planned=tuple(Planned(f"x{number}", at, what) for number, (at, what) in enumerate(planned)),
+        )
+    )
+    return run.play().violation
+
+
+def backed_up(degree: int) -> list[tuple[float, Act | Fault]]:
+    """The user of peer 1 has a file backed up."""
+    return [(0.0, Write(1, PATH, b"some bytes")), (5.0, Backup(1, PATH, degree))]
+
+
+def changed(at: float) -> tuple[float, Act | Fault]:
+    """The user changes it."""
+    return at, Write(1, PATH, b"other bytes")
+
+
+def flipped(at: float, *peer_ids: int) -> list[tuple[float, Act | Fault]]:
+    """A bit of what these peers hold of it, if they do, is not any more what it was."""
+    return [(at, BitFlip(peer_id, 0.5)) for peer_id in peer_ids]
+
+
+@pytest.fixture
+def no_repairs(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nobody copies again what is lost."""
+    monkeypatch.setattr(RemovedResponder, "repair", lambda *_arguments, **_named: None)
+
+
+class TestDegree:
+    """Invariant 4."""
+
+    def test_bytes_that_are_nowhere_any_more_are_not_missed(self) -> None:
+        assert violation_of(*backed_up(1), changed(20.0), *flipped(120.0, 2, 3)) is None
+
+    @pytest.mark.usefixtures("no_repairs")
+    def test_but_they_are_while_the_home_has_them(self) -> None:
+        violation = violation_of(*backed_up(1), *flipped(120.0, 2, 3))
+        assert violation is not None
+        assert violation.invariant == 4
+
+    @pytest.mark.usefixtures("no_repairs")
+    def test_and_if_the_home_had_them_in_time(self) -> None:
+        violation = violation_of(*backed_up(1), *flipped(30.0, 2, 3), changed(85.0))
+        assert violation is not None
+        assert violation.invariant == 4
+
+    @pytest.mark.usefixtures("no_repairs")
+    def test_and_if_a_copy_before_the_last_one_was_not_replaced(self) -> None:
+        violation = violation_of(*backed_up(2), changed(20.0), *flipped(60.0, 2), *flipped(130.0, 3))
+        assert violation is not None
+        assert violation.invariant == 4
+
+    def test_one_that_was_replaced_is_no_reason(self) -> None:
+        assert violation_of(*backed_up(2), changed(20.0), *flipped(60.0, 2), *flipped(130.0, 2, 3, 4)) is None
