@@ -35,7 +35,7 @@ def test_however_it_ends_no_peer_is_left(tmp_path: Path, sent: signal.Signals) -
         processes = [int(lan.stdout.readline().split()[3]) for _ in range(2)]
         assert all(is_alive(process) for process in processes)
         lan.send_signal(sent)
-        status = lan.wait(20)
+        status = lan.wait(60)
         if sent in (signal.SIGINT, signal.SIGTERM):
             assert status == 0
         for process in processes:
