@@ -7,6 +7,7 @@ import signal
 import socket
 import stat
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from random import Random
 
@@ -28,6 +29,20 @@ def command(folder: Path, peers: int = 2, *options: str) -> list[str]:
     return [sys.executable, "-m", "tools.lan", f"--peers={peers}", f"--dir={folder}", *options]
 
 
+@pytest.fixture
+def _heeded_signals() -> Iterator[None]:
+    """Who runs the tests in the background or under nohup has signals ignored, and what he starts inherits that."""
+    ignored = [
+        number for number in (signal.SIGINT, signal.SIGHUP) if signal.getsignal(number) is signal.SIG_IGN
+    ]
+    for number in ignored:
+        signal.signal(number, signal.SIG_DFL)
+    yield
+    for number in ignored:
+        signal.signal(number, signal.SIG_IGN)
+
+
+@pytest.mark.usefixtures("_heeded_signals")
 @pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGKILL])
 def test_however_it_ends_no_peer_is_left(tmp_path: Path, sent: signal.Signals) -> None:
     with lan_process(command(tmp_path), environment(tmp_path)) as lan:
