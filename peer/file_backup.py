@@ -176,13 +176,16 @@ class FileBackup:
 
     async def _record_ended(self, version: FileVersion) -> None:
         """Write down what ended; a chunk that fell below its degree after it was met is backed up once more."""
+        # It stays set while the catalog writes, so that nobody begins to record the same runs beside this.
+        if self._timer is not None and self._timer.active():
+            self._timer.cancel()
         ended = list(self._ended)
         for end in ended:
             self._open_runs.discard(end.run)
             end.run.close()
         await self._write_down(version, ended)
         del self._ended[: len(ended)]
-        self._stop_timer()
+        self._timer = None
         if self._ended:
             self._record_soon(version)
         for end in ended:

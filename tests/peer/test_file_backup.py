@@ -86,6 +86,19 @@ class TestRecord:
             assert told[-1] == Progress(done=300, total=300)
             assert [progress.done for progress in told] == sorted(progress.done for progress in told)
 
+    @pytest.mark.parametrize("seed", [1, 2, 3])
+    def test_a_catalog_that_takes_long_to_write_is_told_of_each_chunk_once(self, seed: int) -> None:
+        """SPEC.md 3.35: what ends while it writes is neither counted twice nor left out."""
+        with Group(2, seed=seed) as group:
+            home = group.add(1, disk_seconds=8.0)
+            home.write(PATH, several(3))
+            told: list[Progress] = []
+            peer = home.peer
+            assert peer is not None
+            report = group.run(peer.operations.backup(PATH, 2, told.append))
+            assert (report.perceived_min, report.below_degree) == (1, 3)
+            assert [progress.done for progress in told] == [1, 2, 3]
+
 
 class TestFileId:
     def test_it_is_the_digest_of_salt_path_size_and_time(self) -> None:
