@@ -27,7 +27,8 @@ _LONGEST_NAME: Final = 255
 class RestoredFile:
     """A file of known size that is filled chunk by chunk. Made by ``RestoredFile.create``.
 
-    It ends in ``commit`` or ``abort``; after an error of either, nothing is left but what was there before.
+    It ends in ``commit`` or ``abort``; after an error of either, nothing is left but what was there before. An
+    ``abort`` after the end does nothing: the temporary name may be another file's by then.
     """
 
     _disk: IDisk
@@ -37,6 +38,7 @@ class RestoredFile:
     _temporary: str
     _file: IFile
     _is_written: bytearray = field(init=False)
+    _is_over: bool = field(default=False, init=False)
 
     def __attrs_post_init__(self) -> None:
         self._is_written = bytearray(chunk_count(self._size))
@@ -80,6 +82,7 @@ class RestoredFile:
             self._file.sync()
             self._file.close()
             path = self._rename()
+            self._is_over = True
             self._disk.sync_directory(self._folder)
         except OSError as error:
             self.abort()
@@ -88,6 +91,9 @@ class RestoredFile:
 
     def abort(self) -> None:
         """Give up: nothing is left. Never raises; what the disk doesn't let go is left to the next start."""
+        if self._is_over:
+            return
+        self._is_over = True
         with suppress(OSError):
             self._file.close()
         with suppress(OSError):

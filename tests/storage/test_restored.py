@@ -65,6 +65,22 @@ class TestARestoredFile:
             file.write(items(0, 1, 2))
         assert [os.path.basename(file.commit()) for file in files] == ["photo.jpg", "photo (1).jpg"]
 
+    @pytest.mark.parametrize("is_committed", [False, True])
+    def test_to_abort_what_has_ended_leaves_the_next_one_alone(
+        self, disk: IDisk, root: str, is_committed: bool
+    ) -> None:
+        """SPEC.md 4.13: who cancels a RESTORE can't know whether it was just committed, or has failed."""
+        ended = RestoredFile.create(disk, root, "photo.jpg", SIZE)
+        if is_committed:
+            ended.write(items(0, 1, 2))
+            ended.commit()
+        else:
+            ended.abort()
+        following = RestoredFile.create(disk, root, "other.jpg", SIZE)
+        ended.abort()
+        following.write(items(0, 1, 2))
+        assert read(disk, following.commit()) == b"".join(BODIES)
+
     def test_a_body_with_another_digest_or_length_is_not_written(self, disk: IDisk, root: str) -> None:
         """SPEC.md 4.4."""
         file = RestoredFile.create(disk, root, "photo.jpg", SIZE)
