@@ -8,7 +8,7 @@ from contextlib import suppress
 from attrs import define
 
 from protocol.values import Body, ChunkId, FileId
-from storage.database import Database, open_reader
+from storage.database import Database, Row, open_reader
 from storage.disk import IDisk
 from storage.interfaces import HeldChunk, ReadOutcome
 from storage.layout import Layout
@@ -48,15 +48,20 @@ class SlotReader:
 
     def scrub(self, after: ChunkId | None, limit: int) -> ScrubBatch:
         """As ``IChunkStore.scrub``."""
-        rows = self._index.rows(SELECT_PAGE, (*(after or BEFORE_ALL), limit + 1))
-        read: list[ChunkId] = []
-        for file_id, chunk_no, *_ in rows[:limit]:
-            # One that names no chunk can't be dropped by its name: the check tells of it.
-            with suppress(TypeError, ValueError):
-                read.append(ChunkId(FileId(file_id), chunk_no))
+        count = limit + 1
+        while True:
+            rows = self._index.rows(SELECT_PAGE, (*(after or BEFORE_ALL), count))
+            named = _named(rows)
+            is_full = len(rows) == count
+            if named or not is_full:
+                break
+            # There are others behind those that name no chunk.
+            count *= 2
+        read = named[:limit]
         with self._reads.reading():
             damaged = tuple(chunk_id for chunk_id in read if self._read(chunk_id, is_scrub=True).is_damaged)
-        return ScrubBatch(len(read), damaged, read[-1] if read and len(rows) > limit else None)
+        has_more = is_full or len(named) > limit
+        return ScrubBatch(len(read), damaged, read[-1] if has_more else None)
 
     def close(self) -> None:
         """Let go of the disk."""
@@ -87,6 +92,15 @@ class SlotReader:
             if spoilt is not None and spoilt.place == placed.place:
                 return ReadOutcome(None, is_damaged=True)
             spoilt = placed
+
+
+def _named(rows: Sequence[Row]) -> list[ChunkId]:
+    """The chunks that rows name. One that names none can't be dropped by its name: the check tells of it."""
+    named: list[ChunkId] = []
+    for file_id, chunk_no, *_ in rows:
+        with suppress(TypeError, ValueError):
+            named.append(ChunkId(FileId(file_id), chunk_no))
+    return named
 
 
 def holds_body(files: SegmentFiles, placed: PlacedChunk, body: Body) -> bool:

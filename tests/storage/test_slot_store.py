@@ -548,6 +548,27 @@ class TestASpoiltRow:
         """SPEC.md 9.29."""
         assert spoilt.scrub(None, 9) == ScrubBatch(3, (chunk_id("a"),), None)
 
+    @pytest.mark.parametrize("spoilt_rows", [1, 2, 5])
+    @pytest.mark.parametrize("limit", [1, 2, 9])
+    def test_the_scrub_goes_on_behind_rows_that_name_no_chunk(
+        self, slots: SlotChunkStore, spoilt_rows: int, limit: int
+    ) -> None:
+        """SPEC.md 9.29: most stores are scrubbed one chunk at a time."""
+        slots.put([a_chunk(name) for name in "abcdefgh"])
+        ids = sorted(chunk_id(name) for name in "abcdefgh")
+        with slots._index.transaction() as connection:
+            connection.execute("PRAGMA ignore_check_constraints = ON")
+            for number, spoilt_id in enumerate(ids[:spoilt_rows]):
+                connection.execute(
+                    "UPDATE chunks SET file_id = ? WHERE file_id = ?", (bytes([number]), spoilt_id.file_id)
+                )
+        batch = slots.scrub(None, limit)
+        read = batch.chunks
+        while batch.last is not None:
+            batch = slots.scrub(batch.last, limit)
+            read += batch.chunks
+        assert read == len(ids) - spoilt_rows
+
     def test_a_page_passes_it_over_and_is_full_all_the_same(self, spoilt: SlotChunkStore) -> None:
         assert len(spoilt.page(None, 2)) == 2
         assert {held.chunk_id for held in spoilt.page(None, 9)} == {chunk_id("b"), chunk_id("c")}
