@@ -112,6 +112,8 @@ class Facts:
     delete_heard: dict[FileId, list[Heard]] = field(factory=dict)
     answered: dict[ChunkId, set[int]] = field(factory=dict)
     """Who has ever said STORED or CHUNK for a chunk, by sender id."""
+    given_up: dict[ChunkId, dict[int, float]] = field(factory=dict)
+    """The strangers that have said REMOVED for a chunk since, and when."""
     stored_at: dict[tuple[int, ChunkId], float] = field(factory=dict)
     """When a peer stored a copy last."""
     departed: set[int] = field(factory=set)
@@ -123,6 +125,15 @@ class Facts:
             for peer_id, copies in self.copies.items()
             if peer_id not in self.departed and copies.good(chunk_id)
         ]
+
+    def said_to(self, home: int, chunk_id: ChunkId) -> set[int]:
+        """Who has said to a home that it holds a chunk, but for the strangers from which it heard that no more."""
+        heard = {
+            one.sender
+            for one in self.removed_heard.get(chunk_id, ())
+            if one.by == home and one.time >= self.given_up.get(chunk_id, {}).get(one.sender, float("inf"))
+        }
+        return self.answered.get(chunk_id, set()) - heard
 
     def lose(self, time: float, who: int, chunk_id: ChunkId, why: str) -> None:
         """A good copy is gone."""

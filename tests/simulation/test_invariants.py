@@ -6,9 +6,10 @@ import pytest
 
 from peer.repair import RemovedResponder
 from tests.simulation.facts import Violation
-from tests.simulation.faults import BitFlip, Fault
+from tests.simulation.faults import BitFlip, Deafness, Fault
 from tests.simulation.plan import Plan, Planned
 from tests.simulation.run import Run
+from tests.simulation.strangers import GivesUp, Joins, StrangerAct
 from tests.simulation.workload import Act, Backup, Write
 from tests.support.lan import Link
 
@@ -16,7 +17,7 @@ PATH = "/home/photo"
 SCRUB = 10.0
 
 
-def violation_of(*planned: tuple[float, Act | Fault]) -> Violation | None:
+def violation_of(*planned: tuple[float, Act | Fault | StrangerAct]) -> Violation | None:
     """What is broken in a group of six peers that scrub, on a good LAN. Three come late, and have room."""
     run = Run(
         Plan(
@@ -79,3 +80,22 @@ class TestDegree:
 
     def test_one_that_was_replaced_is_no_reason(self) -> None:
         assert violation_of(*backed_up(2), changed(20.0), *flipped(60.0, 2), *flipped(130.0, 2, 3, 4)) is None
+
+
+class TestReport:
+    """Invariant 3: what a BACKUP reports."""
+
+    GIVEN_UP = ((3.0, Joins(101, "E")), *backed_up(3), (20.5, GivesUp(101, 0.0)))
+
+    def test_a_stranger_that_was_not_heard_to_drop_its_copy_is_counted(self) -> None:
+        # Before the repair that others begin has counted somebody else in its place.
+        again = (20.51, Backup(1, PATH, 3))
+        assert violation_of(*self.GIVEN_UP, (20.0, Deafness(1, 1.0)), again) is None
+
+    def test_one_that_was_heard_is_not(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        again = (22.0, Backup(1, PATH, 3))
+        assert violation_of(*self.GIVEN_UP, again) is None
+        monkeypatch.setattr(RemovedResponder, "respond", lambda *_arguments: None)
+        violation = violation_of(*self.GIVEN_UP, again)
+        assert violation is not None
+        assert violation.invariant == 3

@@ -212,7 +212,7 @@ class Users:
         )
         for chunk_no in range(chunk_count(report.bytes)):
             chunk_id = ChunkId(version.file_id, chunk_no)
-            answered = facts.answered.get(chunk_id, set())
+            answered = facts.said_to(version.home, chunk_id)
             if len(answered) < report.desired:
                 self.world.break_promise(
                     3,

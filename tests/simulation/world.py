@@ -131,7 +131,8 @@ class World:
 
     def stranger_holders(self, chunk_id: ChunkId) -> set[int]:
         """The strangers that have said that they hold a chunk, true or not: the peers can't know."""
-        return self.facts.answered.get(chunk_id, set()) & self.strangers.keys()
+        said = self.facts.answered.get(chunk_id, set()) - self.facts.given_up.get(chunk_id, {}).keys()
+        return said & self.strangers.keys()
 
     def places_for(self, chunk_id: ChunkId, *, without: int = -1) -> int:
         """How many running peers hold a chunk of a simulated file, or have room for it; one of them left out."""
@@ -227,8 +228,10 @@ class World:
         self.transcript.sent(name, message)
         if isinstance(message, Stored | Chunk):
             self.facts.answered.setdefault(message.chunk_id, set()).add(message.sender_id)
+            self.facts.given_up.get(message.chunk_id, {}).pop(message.sender_id, None)
         elif isinstance(message, Removed):
-            self.facts.answered.get(message.chunk_id, set()).discard(message.sender_id)
+            given_up = self.facts.given_up.setdefault(message.chunk_id, {})
+            given_up[message.sender_id] = self.clock.seconds()
 
     def _power_was_lost(self) -> None:
         for computer in self.computers.values():
