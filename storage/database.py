@@ -189,13 +189,14 @@ def _check_version(path: str, schema: Schema, found: int) -> None:
 def check_content(disk: IDisk, path: str, schema: Schema) -> None:
     """Refuse a database whose structure is damaged; changes nothing. Raises CatalogDamaged, StoreNewer.
 
-    A million rows take a third of a second, if they are in memory.
+    150,000 rows of an index took 0.12 s, in memory. The quick check took half as long, and passed over a key out of
+    its order, which hides up to half of all rows from every look-up.
     """
     _read_ahead(disk, path)
     with unchanged_database(disk, path, schema) as database:
         [(version,)] = database.rows("PRAGMA user_version")
         _check_version(path, schema, version)
-        [(said,)] = database.rows("PRAGMA quick_check(1)")
+        [(said,)] = database.rows("PRAGMA integrity_check(1)")
         columns = database.rows(_COLUMNS)
         statements = database.rows(_STATEMENTS)
     if said != "ok":

@@ -253,6 +253,20 @@ class TestRefusals:
         (store / name).write_bytes(content.replace(word, word[:-1] + b"z"))
         self.refused(store, {"catalog.sqlite": CatalogDamaged, "index.sqlite": IndexDamaged}[name])
 
+    @pytest.mark.parametrize("flipped", range(0, 30, 7))
+    def test_a_bit_of_a_key_that_is_another(self, tmp_path: Path, flipped: int) -> None:
+        """The row is out of its order then, and whoever looks others up by halves goes astray at it."""
+        folder = tmp_path / "store"
+        storage = start(PosixDisk(), str(folder))
+        names = [f"photo {number}" for number in range(30)]
+        storage.store.put([a_chunk(name) for name in names])
+        storage.close()
+        key = sorted(file_id(name) for name in names)[flipped]
+        content = (folder / "index.sqlite").read_bytes()
+        assert key in content
+        (folder / "index.sqlite").write_bytes(content.replace(key, bytes([key[0] ^ 0x80]) + key[1:]))
+        self.refused(folder, IndexDamaged)
+
     @pytest.mark.parametrize("letter", [b"z", b"\xff"])
     def test_a_condition_that_makes_no_sense(self, store: Path, letter: bytes) -> None:
         """SQLite's check passes over that too, as long as it may only read."""
