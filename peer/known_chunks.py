@@ -62,6 +62,15 @@ class KnownChunks:
             is_ours=False,
         )
 
+    async def is_copy_good(self, chunk_id: ChunkId) -> bool:
+        """Whether a copy of the chunk is held whose bytes are what they were; a damaged one is dropped."""
+        try:
+            await self._read_copy(chunk_id)
+        except CopyLost:
+            return False
+        # It may be gone since: what the store says in its turn is true until it is told of another deletion.
+        return await self._store_lane.submit(self._store.describe, chunk_id) is not None
+
     async def _find_ours(self, chunk_id: ChunkId) -> KnownChunk | None:
         found = await self._home.find(chunk_id)
         if found is None:

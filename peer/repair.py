@@ -150,8 +150,9 @@ class RemovedResponder:
             self._look_again(chunk_id, now)
         elif change.perceived < change.desired:
             self.repair(chunk_id, since=now)
-        if not self._is_ours(chunk_id.file_id):
-            # Also where a chunk backup is due: it may be long in coming, and the sender decides within 2 s.
+        # Also where a chunk backup is due: it may be long in coming, and the sender decides within 2 s. He may drop
+        # the last good copy on the strength of what we say.
+        if not self._is_ours(chunk_id.file_id) and await self._known_chunks.is_copy_good(chunk_id):
             self._confirm(chunk_id)
 
     def _look_again(self, chunk_id: ChunkId, now: float) -> None:

@@ -98,6 +98,21 @@ class TestHolder:
             [(_, answer)] = group.said(Chunk, by=20)
             assert answer.body == BODY
 
+    def test_it_is_not_confirmed_to_who_would_drop_a_good_one_for_it(self) -> None:
+        """SPEC.md 6.18."""
+        with Group(20) as group:
+            home = Stranger(group)
+            give_copy(group, home, others=[80, 81])
+            group.pass_time(2.0)
+            damage(group, 20)
+            began = group.clock.seconds()
+            say_removed(home, CHUNK, 80)
+            group.pass_time(ANSWERED)
+            assert not group.said(Stored, by=20, since=began)
+            assert [message.chunk_id for _, message in group.said(Removed, by=20)] == [CHUNK]
+            assert not holds(group, 20)
+            take_logged(group)
+
     def test_no_stored_is_sent_for_it_from_when_removed_was(self) -> None:
         """SPEC.md 6.7, 6.10: others may be about to rely on it, however long the disk takes to drop it."""
         dropped = 0
