@@ -254,7 +254,7 @@ class Computer(StorageWatcher):
             world.break_promise(7, f"{self.name} sends what is no message: {message[:80]!r}")
         elif isinstance(message, Stored | Chunk):
             chunk_id = message.chunk_id
-            world.facts.answered.setdefault(chunk_id, set()).add(self.peer_id)
+            world.facts.answer(chunk_id, self.peer_id)
             if isinstance(message, Stored):
                 self.copies.acknowledged.add(chunk_id)
             if chunk_id not in self.copies.held:

@@ -113,7 +113,7 @@ class Facts:
     answered: dict[ChunkId, set[int]] = field(factory=dict)
     """Who has ever said STORED or CHUNK for a chunk, by sender id."""
     given_up: dict[ChunkId, dict[int, float]] = field(factory=dict)
-    """The strangers that have said REMOVED for a chunk since, and when."""
+    """In whose name strangers have said REMOVED for a chunk since, and when: some use the ids of others."""
     stored_at: dict[tuple[int, ChunkId], float] = field(factory=dict)
     """When a peer stored a copy last."""
     departed: set[int] = field(factory=set)
@@ -125,6 +125,11 @@ class Facts:
             for peer_id, copies in self.copies.items()
             if peer_id not in self.departed and copies.good(chunk_id)
         ]
+
+    def answer(self, chunk_id: ChunkId, sender: int) -> None:
+        """A STORED or CHUNK was sent: what was said in that name before holds no more."""
+        self.answered.setdefault(chunk_id, set()).add(sender)
+        self.given_up.get(chunk_id, {}).pop(sender, None)
 
     def said_to(self, home: int, chunk_id: ChunkId) -> set[int]:
         """Who has said to a home that it holds a chunk, but for the strangers from which it heard that no more."""

@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from peer.repair import RemovedResponder
-from tests.simulation.facts import Violation
+from protocol.values import ChunkId, FileId
+from tests.simulation.facts import Facts, Heard, Violation
 from tests.simulation.faults import BitFlip, Deafness, Fault
 from tests.simulation.plan import Plan, Planned
 from tests.simulation.run import Run
@@ -14,6 +15,7 @@ from tests.simulation.workload import Act, Backup, Write
 from tests.support.lan import Link
 
 PATH = "/home/photo"
+CHUNK = ChunkId(FileId(bytes(32)), 0)
 SCRUB = 10.0
 
 
@@ -91,6 +93,17 @@ class TestReport:
         # Before the repair that others begin has counted somebody else in its place.
         again = (20.51, Backup(1, PATH, 3))
         assert violation_of(*self.GIVEN_UP, (20.0, Deafness(1, 1.0)), again) is None
+
+    def test_a_peer_that_answers_again_after_a_removed_in_its_name_is_counted(self) -> None:
+        """Family G says REMOVED in the names of others."""
+        facts = Facts()
+        for sender in (1, 2):
+            facts.answer(CHUNK, sender)
+        facts.given_up[CHUNK] = {2: 5.0}
+        facts.removed_heard[CHUNK] = [Heard(5.1, 4, 2)]
+        assert facts.said_to(4, CHUNK) == {1}
+        facts.answer(CHUNK, 2)
+        assert facts.said_to(4, CHUNK) == {1, 2}
 
     def test_one_that_was_heard_is_not(self, monkeypatch: pytest.MonkeyPatch) -> None:
         again = (22.0, Backup(1, PATH, 3))

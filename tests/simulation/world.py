@@ -227,8 +227,7 @@ class World:
     def _saw_stranger(self, name: str, message: Message | bytes) -> None:
         self.transcript.sent(name, message)
         if isinstance(message, Stored | Chunk):
-            self.facts.answered.setdefault(message.chunk_id, set()).add(message.sender_id)
-            self.facts.given_up.get(message.chunk_id, {}).pop(message.sender_id, None)
+            self.facts.answer(message.chunk_id, message.sender_id)
         elif isinstance(message, Removed):
             given_up = self.facts.given_up.setdefault(message.chunk_id, {})
             given_up[message.sender_id] = self.clock.seconds()
