@@ -78,10 +78,7 @@ class TaskGroup:
 
     def add(self, task: Coroutine[Deferred[Any], Any, None]) -> None:
         """Have *task* run as one of the group; after a failure it is cancelled at once."""
-        self.watch(Deferred.fromCoroutine(task))
-
-    def watch(self, deferred: Deferred[None]) -> None:
-        """Have *deferred* be one of the group, as ``add``."""
+        deferred = Deferred.fromCoroutine(task)
         self._running.add(deferred)
         deferred.addBoth(self._has_ended, deferred)
         if self._failure is not None:
