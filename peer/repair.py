@@ -127,10 +127,12 @@ class RemovedResponder:
                 responding.cancel()
 
     def stop(self) -> None:
-        """Repair nothing more."""
+        """Repair and confirm nothing more."""
         self._is_stopped = True
         for repair in list(self._due.values()):
             self._cancel(repair)
+        for responding in list(self._responding):
+            responding.cancel()
 
     @staticmethod
     def _cancel(repair: _Repair) -> None:
@@ -144,7 +146,7 @@ class RemovedResponder:
             self._look_again(chunk_id, now)
             return
         change = await self._holders.heard_removed(chunk_id, peer_id)
-        if change is None or self._is_stopped:
+        if change is None:
             return
         if not change.was_news:
             self._look_again(chunk_id, now)

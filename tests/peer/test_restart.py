@@ -7,7 +7,7 @@ from contextlib import suppress
 import pytest
 
 from protocol.codec import parse
-from protocol.messages import Delete, PutChunk, Removed
+from protocol.messages import Delete, PutChunk, Removed, Stored
 from protocol.timing import WITHDRAWAL_QUIET, WITHDRAWAL_TIME
 from protocol.values import ChunkId, FileId
 from tests.peer.copies import A_MOMENT, ANSWERED, BODY, CHUNK, OTHER, give_copy, holds, let_go, say_stored
@@ -215,3 +215,15 @@ class TestRepair:
                 group.pass_time(group.random.uniform(0.0, 2.0))
                 group[1].stop()
                 group[2].stop()
+
+    def test_a_stop_while_the_copy_to_confirm_is_read_says_nothing_of_it(self) -> None:
+        """SPEC.md 6.18: from the REMOVED to the confirmation there is no moment at which a stop leaves it due."""
+        for step in range(40):
+            with Group(20) as group:
+                home = Stranger(group)
+                give_copy(group, home, others=[80, 81])
+                home.removed(CHUNK)
+                group.pass_time(step * 0.0005)
+                began = group.clock.seconds()
+                group[20].stop()
+                assert not group.said(Stored, by=20, since=began)
