@@ -86,7 +86,12 @@ class Peer:
         self._doors = doors
         clock, random = Alarms(doors.clock), doors.random
         store, catalog = storage.store, storage.catalog
-        self._lanes = [Lane(doors.executor, name) for name in ("store", "read", "catalog", "files")]
+        self._lanes = [
+            Lane(doors.executor, "store"),
+            Lane(doors.executor, "read"),
+            Lane(doors.executor, "catalog", together=catalog.together),
+            Lane(doors.executor, "files"),
+        ]
         store_lane, read_lane, catalog_lane, file_lane = self._lanes
 
         self._channel = Channel(

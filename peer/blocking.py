@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
+from functools import partial
 from typing import Any, Final, ParamSpec, TypeVar
 
 from attrs import define
@@ -108,6 +110,13 @@ class _Entry:
     """None before it is taken, and once it has been told."""
 
 
+def _outcome(call: Callable[[], Any]) -> Any:
+    try:
+        return call()
+    except Exception:
+        return Failure()
+
+
 class Lane:
     """Blocking calls one after another, in the order of submission, never two at once.
 
@@ -126,12 +135,15 @@ class Lane:
         item_bytes: Callable[[Any], int] = lambda _item: 0,
         max_batch_items: int = MAX_BATCH_ITEMS,
         max_batch_bytes: int = MAX_BATCH_BYTES,
+        together: Callable[[], AbstractContextManager[None]] | None = None,
     ) -> None:
+        """*together* is what consecutive calls of ``run`` are made in: what they do is done at its end."""
         self._executor = executor
         self._name = name
         self._item_bytes = item_bytes
         self._max_batch_items = max_batch_items
         self._max_batch_bytes = max_batch_bytes
+        self._together = together
         self._queue: deque[_Entry] = deque()
         self._running: list[_Entry] = []
         self._untold = 0
@@ -165,7 +177,8 @@ class Lane:
     def run(self, call: Callable[P, Outcome], *args: P.args, **kwargs: P.kwargs) -> Deferred[Outcome]:
         """Make a call of its own, in its turn, and fire with its result.
 
-        Cancelling, errors and stopping are as for submit.
+        Cancelling, errors and stopping are as for submit. Where calls are made together, one that raises fails
+        alone, and all of them fail when they can't be ended together.
         """
 
         def whole_call() -> Outcome:
@@ -220,8 +233,16 @@ class Lane:
         self._running = batch
         call = batch[0].call
         assert call is not None, "a cancelled entry was taken"
-        args = ([entry.payload for entry in batch],) if batch[0].is_batchable else ()
-        self._executor.run(self._name, call, *args).addBoth(self._end, batch)
+        if batch[0].is_batchable:
+            call = partial(call, [entry.payload for entry in batch])
+        elif len(batch) > 1:
+            call = partial(self._call_together, [entry.call for entry in batch if entry.call is not None])
+        self._executor.run(self._name, call).addBoth(self._end, batch)
+
+    def _call_together(self, calls: list[Callable[[], Any]]) -> list[Any]:
+        assert self._together is not None
+        with self._together():
+            return [_outcome(call) for call in calls]
 
     def _take_batch(self) -> list[_Entry]:
         batch: list[_Entry] = []
@@ -230,8 +251,7 @@ class Lane:
             entry = self._queue[0]
             if entry.call is not None:
                 if batch and not (
-                    entry.is_batchable
-                    and entry.call == batch[0].call
+                    self._goes_with(batch[0], entry)
                     and len(batch) < self._max_batch_items
                     and batch_bytes + entry.size <= self._max_batch_bytes
                 ):
@@ -241,6 +261,11 @@ class Lane:
                 batch_bytes += entry.size
             self._queue.popleft()
         return batch
+
+    def _goes_with(self, first: _Entry, entry: _Entry) -> bool:
+        if entry.is_batchable:
+            return entry.call == first.call
+        return self._together is not None and not first.is_batchable
 
     def _end(self, result: Any, batch: list[_Entry]) -> None:
         self._running = []
@@ -264,7 +289,7 @@ class Lane:
     def _answers(self, result: Any, batch: list[_Entry]) -> Sequence[Any]:
         if isinstance(result, Failure):
             return [result] * len(batch)
-        if not batch[0].is_batchable:
+        if not batch[0].is_batchable and len(batch) == 1:
             return [result]
         if not isinstance(result, Sequence) or len(result) != len(batch):
             mistake = f"{batch[0].call} did not give one result for each of {len(batch)} items"

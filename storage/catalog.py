@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sqlite3
 from collections.abc import Collection, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from typing import Final
 
 from attrs import define
@@ -55,6 +55,10 @@ class SqliteCatalog:
     def open(cls, *, disk: IDisk, layout: Layout) -> SqliteCatalog:
         """Open a checked catalog. Raises StorageError."""
         return cls(open_database(disk, layout.catalog, CATALOG_SCHEMA))
+
+    def together(self) -> AbstractContextManager[None]:
+        """See ICatalog."""
+        return self._database.together()
 
     def setting(self, name: str) -> str | None:
         """See ICatalog."""

@@ -80,6 +80,8 @@ class Database:
     _connection: sqlite3.Connection
     _schema: Schema
     _is_full: bool = field(default=True, init=False)
+    _is_together: bool = field(default=False, init=False)
+    _has_begun: bool = field(default=False, init=False)
 
     def rows(self, sql: str, parameters: Row = ()) -> list[Row]:
         """All rows that a statement gives."""
@@ -103,18 +105,61 @@ class Database:
         ``is_promise``: on the disk when the block is left.
         """
         with telling_damage(self.path, self._schema):
-            if is_promise != self._is_full:
-                self._connection.execute(f"PRAGMA synchronous = {'FULL' if is_promise else 'NORMAL'}")
-                self._is_full = is_promise
-            self._connection.execute("BEGIN IMMEDIATE")
-            try:
+            if not self._is_together:
+                self._begin(is_promise=is_promise)
+                with self._or_else("ROLLBACK"):
+                    yield self._connection
+                    self._connection.execute("COMMIT")
+                return
+            self._check_not_undone()
+            if not self._has_begun:
+                # How far a commit is waited for can't be changed within a transaction: all are promises here.
+                self._begin(is_promise=True)
+                self._has_begun = True
+            self._connection.execute("SAVEPOINT part")
+            with self._or_else("ROLLBACK TO part", "RELEASE part"):
                 yield self._connection
-                self._connection.execute("COMMIT")
-            except BaseException:
-                with suppress(sqlite3.Error):
-                    if self._connection.in_transaction:
-                        self._connection.execute("ROLLBACK")
-                raise
+                self._connection.execute("RELEASE part")
+
+    @contextmanager
+    def together(self) -> Iterator[None]:
+        """Transactions in the block are promises that share one commit, at its end; each can fail by itself.
+
+        Whoever is told before that end what one of them did is told too early: if the commit fails, or the disk
+        has made SQLite undo all that was begun, that is raised at the end, whatever they have said.
+        """
+        with telling_damage(self.path, self._schema):
+            self._is_together = True
+            try:
+                with self._or_else("ROLLBACK"):
+                    yield
+                    self._check_not_undone()
+                    if self._has_begun:
+                        self._connection.execute("COMMIT")
+            finally:
+                self._is_together = self._has_begun = False
+
+    def _begin(self, *, is_promise: bool) -> None:
+        if is_promise != self._is_full:
+            self._connection.execute(f"PRAGMA synchronous = {'FULL' if is_promise else 'NORMAL'}")
+            self._is_full = is_promise
+        self._connection.execute("BEGIN IMMEDIATE")
+
+    def _check_not_undone(self) -> None:
+        if self._has_begun and not self._connection.in_transaction:
+            raise DiskFailed(self.path, "what was to be written at the same time couldn't be")
+
+    @contextmanager
+    def _or_else(self, *undo: str) -> Iterator[None]:
+        """What the statements do, if the block fails; SQLite may have undone all by itself then."""
+        try:
+            yield
+        except BaseException:
+            with suppress(sqlite3.Error):
+                if self._connection.in_transaction:
+                    for statement in undo:
+                        self._connection.execute(statement)
+            raise
 
     def setting(self, name: str) -> str | None:
         """The value in the table ``settings``, which every schema has."""

@@ -9,6 +9,7 @@ Errors are those of ``storage.errors``.
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
+from contextlib import AbstractContextManager
 from enum import Enum
 
 from attrs import frozen
@@ -250,6 +251,12 @@ class ICatalog(Interface):
 
     A call about a version that isn't there (any more) raises KeyError and changes nothing.
     """
+
+    def together() -> AbstractContextManager[None]:
+        """What calls in the block have done is durable at its end, all in one, and not before.
+
+        Each can fail by itself. If the end raises, none of them has done anything.
+        """
 
     def setting(name: str) -> str | None:
         """What was last set under the name, or None."""

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterator
+from contextlib import contextmanager
 from random import Random
 from threading import current_thread, main_thread
 from typing import Any
@@ -56,6 +57,31 @@ class World:
 
     def results(self, *answers: Deferred[str]) -> list[str]:
         return run_until(self.clock, gatherResults(answers, consumeErrors=True), limit=1.0)
+
+
+class Group:
+    """Calls, and what they are made in: tells the story of both."""
+
+    def __init__(self, *, fails: bool = False) -> None:
+        self.story: list[str] = []
+        self._fails = fails
+
+    @contextmanager
+    def __call__(self) -> Iterator[None]:
+        self.story.append("begin")
+        begun = len(self.story)
+        yield
+        if self._fails:
+            raise OSError(f"no room for {len(self.story) - begun}")
+        self.story.append("end")
+
+    def note(self, name: str) -> str:
+        self.story.append(name)
+        return name
+
+    def tell(self, name: str) -> str:
+        self.story.append(f"{name} is told")
+        return name
 
 
 def error_of(clock: SimClock, answer: Deferred[Any], kind: type[Exception]) -> str:
@@ -140,6 +166,57 @@ def test_a_call_that_forgets_an_item_answers_nobody_with_anothers_result() -> No
 
     for answer in answers:
         assert "one result for each of 2 items" in error_of(world.clock, answer, ValueError)
+
+
+class TestCallsMadeTogether:
+    """What a lane's calls have done is told when what they are made in has ended."""
+
+    def test_those_that_gather_are_made_in_one_and_told_after_its_end(self) -> None:
+        group = Group()
+        world = World(together=group)
+        answers = [world.lane.run(group.note, name).addCallback(group.tell) for name in ("a", "b", "c", "d")]
+
+        world.results(*answers)
+        assert group.story == [
+            "a", "a is told", "begin", "b", "c", "d", "end", "b is told", "c is told", "d is told"
+        ]  # fmt: skip
+
+    def test_one_that_raises_fails_alone(self) -> None:
+        group = Group()
+        world = World(together=group)
+        first, second, third = (world.lane.run(group.note, name) for name in ("a", "b", "c"))
+        refused = world.lane.run(world.disk.refuse, ["d"])
+        last = world.lane.run(group.note, "e")
+
+        assert error_of(world.clock, refused, OSError) == "no room for 1"
+        assert world.results(first, second, third, last) == ["a", "b", "c", "e"]
+
+    def test_all_of_them_fail_if_it_cannot_end(self) -> None:
+        group = Group(fails=True)
+        world = World(together=group)
+        alone, *together = (world.lane.run(group.note, name) for name in ("a", "b", "c"))
+
+        assert [error_of(world.clock, answer, OSError) for answer in together] == ["no room for 2"] * 2
+        assert world.results(alone) == ["a"]
+
+    def test_a_cancelled_one_is_not_made(self) -> None:
+        group = Group()
+        world = World(together=group)
+        answers = [world.lane.run(group.note, name) for name in ("a", "b", "c", "d")]
+        answers.pop(2).cancel()
+
+        assert world.results(*answers) == ["a", "b", "d"]
+        assert group.story == ["a", "begin", "b", "d", "end"]
+
+    def test_they_are_bounded_and_keep_their_turn_among_the_batches(self) -> None:
+        group = Group()
+        world = World(together=group, max_batch_items=2)
+        answers = [world.lane.run(group.note, name) for name in ("a", "b", "c", "d")]
+        answers += [world.lane.submit(world.disk.put, "e"), world.lane.run(group.note, "f")]
+
+        world.results(*answers)
+        assert group.story == ["a", "begin", "b", "c", "end", "d", "f"]
+        assert world.disk.calls == [["put", "e"]]
 
 
 def test_the_lane_knows_how_much_waits_in_it() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import sqlite3
+from contextlib import suppress
 from importlib.resources.abc import Traversable
 from pathlib import Path
 
@@ -47,6 +48,10 @@ def notes(scripts: Traversable, version: int = 3, name: str = "notes") -> Schema
 
 def snapshot(folder: Path) -> dict[str, bytes]:
     return {path.name: path.read_bytes() for path in folder.iterdir()}
+
+
+def write_note(database: Database, name: str) -> None:
+    database.rows("INSERT INTO notes VALUES (?, 1, 'red')", (name,))
 
 
 def columns(database: Database) -> list[str]:
@@ -233,6 +238,75 @@ class TestTransactions:
         with pytest.raises(DiskFailed, match="readonly"):
             reader.rows("DELETE FROM notes")
         reader.close()
+        database.close()
+
+    def test_those_made_together_share_one_promise_at_the_end(self, database: Database) -> None:
+        with database.transaction(is_promise=False):
+            write_note(database, "a")
+        with database.together():
+            for name, is_promise in (("b", False), ("c", True)):
+                with database.transaction(is_promise=is_promise):
+                    write_note(database, name)
+                assert database._connection.in_transaction
+                assert database.row("PRAGMA synchronous") == (2,)
+        assert not database._connection.in_transaction
+        assert database.rows("SELECT x FROM notes") == [("a",), ("b",), ("c",)]
+        database.close()
+
+    def test_one_that_fails_among_them_is_undone_alone(self, database: Database) -> None:
+        with database.together():
+            for name in "abc":
+                with suppress(RuntimeError), database.transaction():
+                    write_note(database, name)
+                    if name == "b":
+                        raise RuntimeError
+        assert database.rows("SELECT x FROM notes") == [("a",), ("c",)]
+        database.close()
+
+    def test_none_has_done_anything_if_what_they_are_made_in_fails(self, database: Database) -> None:
+        def fail() -> None:
+            with database.together():
+                with database.transaction():
+                    write_note(database, "a")
+                raise RuntimeError
+
+        with pytest.raises(RuntimeError):
+            fail()
+        assert database.rows("SELECT x FROM notes") == []
+        with database.transaction():
+            write_note(database, "b")
+        assert database.rows("SELECT x FROM notes") == [("b",)]
+        database.close()
+
+    def test_nobody_is_told_that_it_is_done_when_sqlite_has_undone_it_for_anothers_sake(
+        self, database: Database
+    ) -> None:
+        """As it does with some errors of the disk: the whole transaction then, with all that was in it before."""
+        told: list[str] = []
+
+        def write_all() -> None:
+            with database.together():
+                with database.transaction():
+                    write_note(database, "a")
+                with suppress(sqlite3.IntegrityError), database.transaction() as connection:
+                    connection.execute("INSERT OR ROLLBACK INTO settings VALUES ('name', NULL)")
+                for name in "bc":
+                    try:
+                        with database.transaction():
+                            write_note(database, name)
+                    except DiskFailed as error:
+                        told.append(str(error))
+
+        with pytest.raises(DiskFailed, match="at the same time"):
+            write_all()
+        assert ["at the same time" in sentence for sentence in told] == [True, True]
+        assert database.rows("SELECT x FROM notes") == []
+        database.close()
+
+    def test_reading_together_writes_nothing(self, database: Database) -> None:
+        with database.together():
+            assert database.rows("SELECT x FROM notes") == []
+            assert not database._connection.in_transaction
         database.close()
 
     def test_a_promise_syncs_and_what_is_none_does_not(self, database: Database) -> None:
