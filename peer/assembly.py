@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import nullcontext
 from random import Random
 
 from attrs import frozen
@@ -53,6 +54,9 @@ from protocol.values import ChunkId, FileId
 from storage.disk import IDisk
 from storage.opening import OpenStorage
 
+MAX_FILE_CALLS_TOGETHER = 16
+"""Calls about files in one hop to their thread: for small files hops cost more than bytes. Each may read 1 MB."""
+
 
 @frozen(kw_only=True)
 class Doors:
@@ -90,7 +94,7 @@ class Peer:
             Lane(doors.executor, "store"),
             Lane(doors.executor, "read"),
             Lane(doors.executor, "catalog", together=catalog.together),
-            Lane(doors.executor, "files"),
+            Lane(doors.executor, "files", together=nullcontext, max_calls_together=MAX_FILE_CALLS_TOGETHER),
         ]
         store_lane, read_lane, catalog_lane, file_lane = self._lanes
 

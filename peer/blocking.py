@@ -136,6 +136,7 @@ class Lane:
         max_batch_items: int = MAX_BATCH_ITEMS,
         max_batch_bytes: int = MAX_BATCH_BYTES,
         together: Callable[[], AbstractContextManager[None]] | None = None,
+        max_calls_together: int = MAX_BATCH_ITEMS,
     ) -> None:
         """*together* is what consecutive calls of ``run`` are made in: what they do is done at its end."""
         self._executor = executor
@@ -144,6 +145,7 @@ class Lane:
         self._max_batch_items = max_batch_items
         self._max_batch_bytes = max_batch_bytes
         self._together = together
+        self._max_calls_together = max_calls_together
         self._queue: deque[_Entry] = deque()
         self._running: list[_Entry] = []
         self._untold = 0
@@ -250,11 +252,7 @@ class Lane:
         while self._queue:
             entry = self._queue[0]
             if entry.call is not None:
-                if batch and not (
-                    self._goes_with(batch[0], entry)
-                    and len(batch) < self._max_batch_items
-                    and batch_bytes + entry.size <= self._max_batch_bytes
-                ):
+                if batch and not self._goes_with(batch, batch_bytes, entry):
                     break
                 entry.is_waiting = False
                 batch.append(entry)
@@ -262,10 +260,16 @@ class Lane:
             self._queue.popleft()
         return batch
 
-    def _goes_with(self, first: _Entry, entry: _Entry) -> bool:
+    def _goes_with(self, batch: list[_Entry], batch_bytes: int, entry: _Entry) -> bool:
         if entry.is_batchable:
-            return entry.call == first.call
-        return self._together is not None and not first.is_batchable
+            return (
+                entry.call == batch[0].call
+                and len(batch) < self._max_batch_items
+                and batch_bytes + entry.size <= self._max_batch_bytes
+            )
+        return (
+            self._together is not None and not batch[0].is_batchable and len(batch) < self._max_calls_together
+        )
 
     def _end(self, result: Any, batch: list[_Entry]) -> None:
         self._running = []

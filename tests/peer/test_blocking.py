@@ -210,7 +210,7 @@ class TestCallsMadeTogether:
 
     def test_they_are_bounded_and_keep_their_turn_among_the_batches(self) -> None:
         group = Group()
-        world = World(together=group, max_batch_items=2)
+        world = World(together=group, max_calls_together=2)
         answers = [world.lane.run(group.note, name) for name in ("a", "b", "c", "d")]
         answers += [world.lane.submit(world.disk.put, "e"), world.lane.run(group.note, "f")]
 
