@@ -11,7 +11,7 @@ from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.python.failure import Failure
 
 from peer.backup import ChunkBackup, ChunkBackups, ChunkToBackUp
-from peer.home import Home, batches
+from peer.home import Home, batches, is_of
 from peer.traffic import Place
 from peer.waiting import TaskGroup
 from protocol.chunking import chunk_length
@@ -125,7 +125,7 @@ class FileBackup:
     async def _start(
         self, version: FileVersion, known: HomeChunk | None, chunk_no: int, body: bytes, digest: Digest
     ) -> None:
-        if known is not None and known.digest not in (None, digest):
+        if known is not None and known.digest is not None and not is_of(known.digest, (body, digest)):
             raise SourceChanged(self._path)
         holders = frozenset() if known is None else known.holders
         place = await self._backups.turn(ChunkId(version.file_id, chunk_no), len(body))

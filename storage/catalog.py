@@ -41,7 +41,7 @@ from storage.interfaces import (
 )
 from storage.layout import Layout
 
-CATALOG_SCHEMA: Final = Schema("catalog", application_id=0x6270_6361, version=1)
+CATALOG_SCHEMA: Final = Schema("catalog", application_id=0x6270_6361, version=2)
 
 
 @implementer(ICatalog)

@@ -2,9 +2,9 @@
 
     offset  bytes  field
          0      4  "BPck"
-         4      2  version of this layout: 1
+         4      2  version of this layout: 2; 1 is the same, with sha256 alone
          6      1  desired degree when it was stored; the index may know a higher one
-         7      1  algorithm of the digest: 1 is sha256
+         7      1  algorithm of the digest: 1 is sha256, 2 is blake3
          8     32  fileId
         40      4  chunkNo
         44      4  length of the body
@@ -26,7 +26,7 @@ from zlib import crc32
 
 from attrs import frozen
 
-from protocol.digest import SHA256, Digest
+from protocol.digest import BLAKE3, SHA256, Digest
 from protocol.values import CHUNK_SIZE, Body, ChunkId, FileId
 
 SLOT_BYTES: Final = 65_536
@@ -37,12 +37,12 @@ HEADER_BYTES: Final = 96
 BLOCK_BYTES: Final = 4_096
 """In which the usual file systems give space and take it back."""
 
-VERSION: Final = 1
+VERSION: Final = 2
 
 _MAGIC: Final = b"BPck"
 _FIELDS: Final = struct.Struct(">4sHBB32sII32sQI")
 _CHECKSUM: Final = struct.Struct(">I")
-_ALGORITHMS: Final = {1: SHA256}
+_ALGORITHMS: Final = {1: SHA256, 2: BLAKE3}
 _NUMBERS: Final = {name: number for number, name in _ALGORITHMS.items()}
 _ZEROS: Final = bytes(BLOCK_BYTES)
 
@@ -96,7 +96,7 @@ class SlotHeader:
         return _PARSERS[version](*values)
 
 
-def _parse_version_1(
+def _header(
     desired: int,
     algorithm: int,
     file_id: bytes,
@@ -112,7 +112,7 @@ def _parse_version_1(
     return SlotHeader(chunk_id, length, desired, Digest(_ALGORITHMS[algorithm], digest), batch)
 
 
-_PARSERS: Final = {1: _parse_version_1}
+_PARSERS: Final = {1: _header, 2: _header}
 
 
 def body_of(data: bytes, digest: Digest, length: int) -> Body | None:

@@ -17,7 +17,7 @@ from storage.errors import IndexDamaged
 from storage.holders import pack_holders, unpack_holders
 from storage.interfaces import HeldChunk
 
-INDEX_SCHEMA: Final = Schema("index", application_id=0x6270_736C, version=1, damaged=IndexDamaged)
+INDEX_SCHEMA: Final = Schema("index", application_id=0x6270_736C, version=2, damaged=IndexDamaged)
 
 _COLUMNS = "file_id, chunk_no, place, length, desired, algorithm, digest, holders, checksum"
 _IS_SHOWN = "NOT EXISTS (SELECT 1 FROM hidden WHERE hidden.file_id = chunks.file_id)"

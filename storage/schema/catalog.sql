@@ -1,4 +1,4 @@
--- The catalog of a peer's own files, version 1.
+-- The catalog of a peer's own files, version 2.
 --
 -- Promises: nothing here can be learned again from the group, but for the holders. The statements that read
 -- and write it are in storage/catalog.py.

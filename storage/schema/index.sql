@@ -1,4 +1,4 @@
--- The index of the chunks that a peer keeps for others, version 1.
+-- The index of the chunks that a peer keeps for others, version 2.
 --
 -- A chunk is held if it has a row here. Its slot is on the disk before the row is, and is freed after it is gone.
 -- The statements that read and write it are in storage/slot_rows.py and storage/segment_rows.py.

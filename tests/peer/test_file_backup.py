@@ -9,13 +9,14 @@ from twisted.internet.defer import Deferred
 
 from peer.control.interfaces import BackupReport, Progress
 from peer.errors import ErrorCode, OperationError
-from protocol.digest import Digest
+from protocol.digest import BLAKE3, Digest
 from protocol.messages import Delete, PutChunk
 from protocol.values import CHUNK_SIZE, FileId
-from storage.interfaces import FileVersion, VersionState
+from storage.interfaces import FileVersion, HomeChunk, VersionState
 from tests.support.disk import Operation
 from tests.support.group import Group, Member
 from tests.support.stranger import Stranger
+from tests.support.version_1 import version_1
 
 PATH = "/home/photo"
 SMALL = b"a small file"
@@ -40,6 +41,12 @@ def versions(member: Member, path: str = PATH) -> list[FileVersion]:
     return member.storage.catalog.versions(path)
 
 
+def recorded(member: Member) -> list[HomeChunk]:
+    """What the catalog has of the chunks of the newest version."""
+    assert member.storage is not None
+    return member.storage.catalog.chunks(versions(member)[0].version_id, 0, 100)
+
+
 def refusal(group: Group, running: Deferred[BackupReport]) -> ErrorCode:
     """The code with which BACKUP fails."""
     with pytest.raises(OperationError) as raised:
@@ -54,12 +61,8 @@ class TestRecord:
             content = several(5)
             group[1].write(PATH, content)
             group[1].backup(PATH, 2)
-            [version] = versions(group[1])
-            storage = group[1].storage
-            assert storage is not None
-            recorded = storage.catalog.chunks(version.version_id, 0, 100)
-            assert [chunk.chunk_no for chunk in recorded] == [0, 1, 2, 3, 4]
-            for chunk in recorded:
+            assert [chunk.chunk_no for chunk in recorded(group[1])] == [0, 1, 2, 3, 4]
+            for chunk in recorded(group[1]):
                 start = chunk.chunk_no * CHUNK_SIZE
                 assert chunk.digest == Digest.of(content[start : start + CHUNK_SIZE])
                 assert chunk.holders == {2, 3}
@@ -191,6 +194,33 @@ class TestUnchanged:
             group[1].disk.intercept(lambda done: reads.append(done) if done.kind == "read" else None)
             assert group[1].backup(PATH, 1).file_id == first.file_id
             assert [done for done in reads if done.path == PATH] == []
+
+    def test_chunks_whose_digests_are_by_another_algorithm_are_unchanged(self) -> None:
+        """SPEC.md 9.5, 3.32: touched or not, and what is sent again is recorded by the new one."""
+        with Group(1, 2) as group:
+            content = several(20)
+            group[1].write(PATH, content)
+            with version_1():
+                first = group[1].backup(PATH, 1)
+            group[1].write(PATH, content)
+            since = group.clock.seconds()
+            assert group[1].backup(PATH, 1).file_id == first.file_id
+            assert put_since(group, since) == []
+            group.add(3)
+            second = group[1].backup(PATH, 2)
+            assert (second.file_id, second.below_degree) == (first.file_id, 0)
+            assert {chunk.digest and chunk.digest.algorithm for chunk in recorded(group[1])} == {BLAKE3}
+            assert group[1].restore(PATH) == content
+
+    def test_a_change_shows_whichever_algorithm_the_digests_are_by(self) -> None:
+        """SPEC.md 9.5, 3.32."""
+        with Group(1, 2) as group:
+            content = several(20)
+            group[1].write(PATH, content)
+            with version_1():
+                first = group[1].backup(PATH, 1)
+            group[1].write(PATH, content[:-1] + b"!")
+            assert group[1].backup(PATH, 1).file_id != first.file_id
 
     def test_a_file_of_the_same_size_with_other_bytes_is_another_version(self) -> None:
         """SPEC.md 3.32, 3.34."""

@@ -79,13 +79,19 @@ class TestDigest:
         assert not digest.matches(b"chunk\0")
 
     def test_its_text_names_the_algorithm(self) -> None:
-        """SPEC.md 9.5. The value is that of SHA-256 as FIPS 180-4 defines it, here for no bytes."""
-        text = "sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
+        """SPEC.md 9.5. The value is that of BLAKE3 as its authors' test vectors give it, here for no bytes."""
+        text = "blake3:af1349b9f5f9a1a6a0404dea36dcc9499bcb25c9adc112b7cc9a93cae41f3262"
         assert str(Digest.of(b"")) == text
         assert Digest.from_text(text) == Digest.of(b"")
 
+    def test_one_of_version_1_tells_its_body_too(self) -> None:
+        """SPEC.md 9.5. The value is that of SHA-256 as FIPS 180-4 defines it, here for no bytes."""
+        digest = Digest.from_text("sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855")
+        assert digest.matches(b"")
+        assert not digest.matches(b"\0")
+
     @pytest.mark.parametrize(
-        "text", ["", "sha256", "sha256:", "sha256:00", "md5:" + "00" * 32, "sha256:" + "g" * 64]
+        "text", ["", "blake3", "blake3:", "blake3:00", "md5:" + "00" * 32, "sha256:" + "g" * 64]
     )
     def test_any_other_text_is_refused(self, text: str) -> None:
         with pytest.raises(ValueError, match=r"\S"):

@@ -170,7 +170,7 @@ class TestRefusals:
         connection = sqlite3.connect(path)
         connection.execute("PRAGMA user_version = 7")
         connection.close()
-        assert "is of version 7 and this program knows versions up to 1: run the newer" in self.refused(path)
+        assert "is of version 7 and this program knows versions up to 2: run the newer" in self.refused(path)
 
     def test_a_newer_version_that_only_its_journal_tells(self, tmp_path: Path) -> None:
         path = tmp_path / "catalog.sqlite"

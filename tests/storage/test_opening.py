@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from protocol.digest import BLAKE3, SHA256, Digest
 from protocol.values import PeerId
 from storage.disk import IDisk, PosixDisk
 from storage.errors import (
@@ -24,11 +25,13 @@ from storage.errors import (
     StoreNewer,
     StoreUnusable,
 )
-from storage.interfaces import PutOutcome, ReadOutcome
+from storage.interfaces import HomeChunk, PutOutcome, ReadOutcome
 from storage.opening import OpenStorage, open_storage
+from storage.rebuild import rebuild
 from storage.restored import TEMPORARY_PREFIX
 from tests.storage.examples import a_chunk, a_fingerprint, chunk_id, file_id
 from tests.support.disk import MemoryDisk
+from tests.support.version_1 import set_back_to_version_1, version_1
 
 ROOT = "/home/ann/store"
 MB = 1_000_000
@@ -192,6 +195,60 @@ class TestCapacity:
         assert storage.store.usage().capacity_bytes == 20 * MB
 
 
+class TestAStoreOfVersion1:
+    """SPEC.md 9.3, 9.5: its digests are by SHA-256."""
+
+    @pytest.fixture(autouse=True)
+    def _store(self, disk: IDisk, root: str) -> None:
+        with version_1():
+            storage = start(disk, root)
+            storage.store.put([a_chunk("old", body=b"old"), a_chunk("kept", body=b"kept")])
+            version = storage.catalog.begin_version("/photo.jpg", file_id("mine"), b"", 1, a_fingerprint())
+            storage.catalog.record_chunks(
+                version.version_id, [HomeChunk(0, Digest.of(b"mine"), frozenset({PeerId(8)}))]
+            )
+            storage.close()
+        set_back_to_version_1(disk, root)
+
+    def test_it_is_upgraded_and_gives_what_it_has(self, disk: IDisk, root: str) -> None:
+        storage = start(disk, root)
+        assert storage.store.get([chunk_id("old")]) == [ReadOutcome(b"old")]
+        [version] = storage.catalog.versions("/photo.jpg")
+        [chunk] = storage.catalog.chunks(version.version_id, 0, 9)
+        assert chunk.digest is not None
+        assert chunk.digest.algorithm == SHA256
+        assert chunk.digest.matches(b"mine")
+        storage.close()
+        names = disk.list_directory(root)
+        assert {"catalog.sqlite.version-1", "index.sqlite.version-1"} < set(names)
+
+    def test_the_same_body_is_held_by_whichever_digest(self, disk: IDisk, root: str) -> None:
+        storage = start(disk, root)
+        put = storage.store.put([a_chunk("old", body=b"old"), a_chunk("new", body=b"new")])
+        assert put == [PutOutcome.HELD, PutOutcome.STORED]
+        algorithms = {held.chunk_id: held.digest.algorithm for held in storage.store.page(None, 9)}
+        assert (algorithms[chunk_id("old")], algorithms[chunk_id("new")]) == (SHA256, BLAKE3)
+        assert storage.store.get([chunk_id("old"), chunk_id("new")]) == [
+            ReadOutcome(b"old"),
+            ReadOutcome(b"new"),
+        ]
+        storage.close()
+
+    def test_its_slots_are_read_when_its_index_is_gone(self, disk: IDisk, root: str) -> None:
+        storage = start(disk, root)
+        storage.store.put([a_chunk("new", body=b"new")])
+        storage.close()
+        disk.remove(f"{root}/index.sqlite")
+        assert rebuild(disk, root).chunks == 3
+        storage = start(disk, root)
+        storage.store.confirm([file_id("old"), file_id("new")])
+        assert storage.store.get([chunk_id("old"), chunk_id("new")]) == [
+            ReadOutcome(b"old"),
+            ReadOutcome(b"new"),
+        ]
+        storage.close()
+
+
 class TestRefusals:
     """SPEC.md 9.3, 7.21: one sentence, and nothing is changed."""
 
@@ -215,13 +272,13 @@ class TestRefusals:
     @pytest.mark.parametrize("name", ["catalog.sqlite", "index.sqlite"])
     def test_a_newer_version(self, store: Path, name: str) -> None:
         content = bytearray((store / name).read_bytes())
-        content[60:64] = (2).to_bytes(4, "big")
+        content[60:64] = (3).to_bytes(4, "big")
         (store / name).write_bytes(content)
         assert "run the newer program" in self.refused(store, StoreNewer)
 
     def test_a_newer_version_is_not_taken_for_damage(self, store: Path) -> None:
         content = bytearray((store / "catalog.sqlite").read_bytes())
-        content[60:64] = (2).to_bytes(4, "big")
+        content[60:64] = (3).to_bytes(4, "big")
         (store / "catalog.sqlite").write_bytes(content[:5_000])
         self.refused(store, StoreNewer)
 

@@ -11,7 +11,7 @@ from storage.errors import CatalogDamaged, IndexDamaged, StoreNewer
 from storage.interfaces import ChunkToStore, HolderNote, PutOutcome, ReadOutcome
 from storage.opening import OpenStorage, open_storage
 from storage.rebuild import RebuildReport, rebuild
-from storage.slot import SlotHeader
+from storage.slot import VERSION, SlotHeader
 from tests.storage.examples import a_chunk, chunk_id, file_id, peers
 from tests.support.disk import MemoryDisk, PowerLost
 from tests.support.slots import chunks_on, slot_of, slots_on
@@ -204,11 +204,11 @@ class TestWhatIsRefused:
 
     def test_slots_of_a_newer_program(self, disk: MemoryDisk, monkeypatch: pytest.MonkeyPatch) -> None:
         storage = start(disk)
-        monkeypatch.setattr("storage.slot.VERSION", 2)
+        monkeypatch.setattr("storage.slot.VERSION", VERSION + 1)
         storage.store.put([a_chunk("newer")])
         monkeypatch.undo()
         storage.close()
-        with pytest.raises(StoreNewer, match="version 2"):
+        with pytest.raises(StoreNewer, match=f"version {VERSION + 1}"):
             rebuild(disk, ROOT)
         assert start(disk).store.usage().chunks == 5
 

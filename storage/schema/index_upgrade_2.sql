@@ -1,0 +1,2 @@
+-- Version 2 has the tables of version 1. Digests may be by blake3, which a program that knows version 1 alone would
+-- take for damage (SPEC.md 9.5).
