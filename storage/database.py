@@ -151,14 +151,20 @@ class Database:
 
     @contextmanager
     def _or_else(self, *undo: str) -> Iterator[None]:
-        """What the statements do, if the block fails; SQLite may have undone all by itself then."""
+        """What the statements do, if the block fails; SQLite may have undone all by itself then.
+
+        If they fail too, all is undone: half of what was to be done together must not be committed with the rest.
+        """
         try:
             yield
         except BaseException:
-            with suppress(sqlite3.Error):
+            try:
                 if self._connection.in_transaction:
                     for statement in undo:
                         self._connection.execute(statement)
+            except sqlite3.Error:
+                with suppress(sqlite3.Error):
+                    self._connection.execute("ROLLBACK")
             raise
 
     def setting(self, name: str) -> str | None:

@@ -8,6 +8,7 @@ import sqlite3
 from contextlib import suppress
 from importlib.resources.abc import Traversable
 from pathlib import Path
+from typing import Any, cast
 
 import pytest
 
@@ -52,6 +53,21 @@ def snapshot(folder: Path) -> dict[str, bytes]:
 
 def write_note(database: Database, name: str) -> None:
     database.rows("INSERT INTO notes VALUES (?, 1, 'red')", (name,))
+
+
+class CannotUndoAPart:
+    """A connection whose disk fails whenever a part of a transaction is to be undone."""
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self._connection = connection
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._connection, name)
+
+    def execute(self, sql: str, parameters: tuple[object, ...] = ()) -> sqlite3.Cursor:
+        if sql.startswith("ROLLBACK TO"):
+            raise sqlite3.OperationalError("disk I/O error")
+        return self._connection.execute(sql, parameters)
 
 
 def columns(database: Database) -> list[str]:
@@ -300,6 +316,22 @@ class TestTransactions:
         with pytest.raises(DiskFailed, match="at the same time"):
             write_all()
         assert ["at the same time" in sentence for sentence in told] == [True, True]
+        assert database.rows("SELECT x FROM notes") == []
+        database.close()
+
+    def test_what_cannot_be_undone_alone_is_undone_with_all(self, database: Database) -> None:
+        database._connection = cast(sqlite3.Connection, CannotUndoAPart(database._connection))
+
+        def write_all() -> None:
+            with database.together():
+                with database.transaction():
+                    write_note(database, "a")
+                with suppress(RuntimeError), database.transaction():
+                    write_note(database, "half of what was to be written")
+                    raise RuntimeError
+
+        with pytest.raises(DiskFailed, match="at the same time"):
+            write_all()
         assert database.rows("SELECT x FROM notes") == []
         database.close()
 
