@@ -172,7 +172,7 @@ def local_group(folder: Path, peers: int, *options: str, is_clean: bool = True) 
 
 @contextmanager
 def lan_process(command: list[str], environment: dict[str, str]) -> "Iterator[subprocess.Popen[str]]":
-    """Run tools.lan until the end of the block, then stop it as a user does."""
+    """Run tools.lan until the end of the block, then stop it."""
     process = subprocess.Popen(
         tied(command),
         cwd=PROJECT,
@@ -185,7 +185,8 @@ def lan_process(command: list[str], environment: dict[str, str]) -> "Iterator[su
     try:
         yield process
     finally:
-        process.send_signal(signal.SIGINT)
+        # Not SIGINT, which whoever runs the tests in the background has ignored, and so have those that they start.
+        process.terminate()
         try:
             process.communicate(timeout=STOP_SECONDS)
         finally:
