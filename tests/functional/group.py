@@ -15,6 +15,7 @@ from typing import Any
 
 from attrs import define, field, frozen
 
+from tests.support.signals import heeded
 from tools.peer_process import PROJECT
 from tools.tied import tied
 
@@ -172,21 +173,21 @@ def local_group(folder: Path, peers: int, *options: str, is_clean: bool = True) 
 
 @contextmanager
 def lan_process(command: list[str], environment: dict[str, str]) -> "Iterator[subprocess.Popen[str]]":
-    """Run tools.lan until the end of the block, then stop it."""
-    process = subprocess.Popen(
-        tied(command),
-        cwd=PROJECT,
-        env=environment,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
+    """Run tools.lan until the end of the block, then stop it as a user does."""
+    with heeded(signal.SIGINT):
+        process = subprocess.Popen(
+            tied(command),
+            cwd=PROJECT,
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
     try:
         yield process
     finally:
-        # Not SIGINT, which whoever runs the tests in the background has ignored, and so have those that they start.
-        process.terminate()
+        process.send_signal(signal.SIGINT)
         try:
             process.communicate(timeout=STOP_SECONDS)
         finally:

@@ -7,7 +7,6 @@ import signal
 import socket
 import stat
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from random import Random
 
@@ -16,6 +15,7 @@ from attrs import evolve
 
 from peer.control.secret import load_or_make_secret
 from tests.functional.group import eventually, is_alive, lan_process, local_group, made_file
+from tests.support.signals import heeded
 from tools.peer_process import PROJECT
 
 pytestmark = pytest.mark.functional
@@ -29,23 +29,9 @@ def command(folder: Path, peers: int = 2, *options: str) -> list[str]:
     return [sys.executable, "-m", "tools.lan", f"--peers={peers}", f"--dir={folder}", *options]
 
 
-@pytest.fixture
-def _heeded_signals() -> Iterator[None]:
-    """Who runs the tests in the background or under nohup has signals ignored, and what he starts inherits that."""
-    ignored = [
-        number for number in (signal.SIGINT, signal.SIGHUP) if signal.getsignal(number) is signal.SIG_IGN
-    ]
-    for number in ignored:
-        signal.signal(number, signal.SIG_DFL)
-    yield
-    for number in ignored:
-        signal.signal(number, signal.SIG_IGN)
-
-
-@pytest.mark.usefixtures("_heeded_signals")
 @pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGKILL])
 def test_however_it_ends_no_peer_is_left(tmp_path: Path, sent: signal.Signals) -> None:
-    with lan_process(command(tmp_path), environment(tmp_path)) as lan:
+    with heeded(signal.SIGHUP), lan_process(command(tmp_path), environment(tmp_path)) as lan:
         assert lan.stdout is not None
         processes = [int(lan.stdout.readline().split()[3]) for _ in range(2)]
         assert all(is_alive(process) for process in processes)

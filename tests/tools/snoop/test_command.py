@@ -14,6 +14,7 @@ import pytest
 from protocol.codec import serialize
 from protocol.messages import Stored
 from protocol.values import VERSION_1_0, FileId, PeerId
+from tests.support.signals import heeded
 from tools.peer_process import PROJECT
 from tools.reservation import LOOPBACK, Reservation, reserved
 from tools.tied import tied
@@ -34,14 +35,15 @@ def snoop(reservation: Reservation, *options: str) -> Iterator["subprocess.Popen
     """A snoop that has joined the groups."""
     command = [sys.executable, "-m", "tools.snoop", f"--interface={LOOPBACK}", *options]
     command += [f"--mc={reservation.mc}", f"--mdb={reservation.mdb}", f"--mdr={reservation.mdr}"]
-    process = subprocess.Popen(
-        tied(command),
-        cwd=PROJECT,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
+    with heeded(signal.SIGINT):
+        process = subprocess.Popen(
+            tied(command),
+            cwd=PROJECT,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
     try:
         assert process.stdout is not None
         assert process.stdout.readline().startswith("Listening to ")
