@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from contextlib import nullcontext
 from random import Random
 
 from attrs import frozen
@@ -14,7 +13,7 @@ from twisted.logger import Logger
 from peer.alarms import Alarms
 from peer.backup import ChunkBackups
 from peer.backup_responder import PutChunkResponder, StoredAnswers
-from peer.blocking import IExecutor, Lane, Stopped
+from peer.blocking import MAX_BATCH_ITEMS, IExecutor, Lane, Stopped
 from peer.channel import Channel
 from peer.config import PeerConfig
 from peer.delete import DeadFiles, DeleteResponder
@@ -93,8 +92,8 @@ class Peer:
         self._lanes = [
             Lane(doors.executor, "store"),
             Lane(doors.executor, "read"),
-            Lane(doors.executor, "catalog", together=catalog.together),
-            Lane(doors.executor, "files", together=nullcontext, max_calls_together=MAX_FILE_CALLS_TOGETHER),
+            Lane(doors.executor, "catalog", max_calls_together=MAX_BATCH_ITEMS, together=catalog.together),
+            Lane(doors.executor, "files", max_calls_together=MAX_FILE_CALLS_TOGETHER),
         ]
         store_lane, read_lane, catalog_lane, file_lane = self._lanes
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, nullcontext
 from functools import partial
 from typing import Any, Final, ParamSpec, TypeVar
 
@@ -114,6 +114,7 @@ def _outcome(call: Callable[[], Any]) -> Any:
     try:
         return call()
     except Exception:
+        # Whatever it is: it belongs to whoever asked for the call, and the next one is made all the same.
         return Failure()
 
 
@@ -121,7 +122,8 @@ class Lane:
     """Blocking calls one after another, in the order of submission, never two at once.
 
     Consecutive items for the same batch call go to it together: what comes while one call runs gathers, and
-    goes with the next. The next call starts before the answers of the last are told, so that the disk is busy
+    goes with the next. Consecutive calls of their own are made together where the lane allows more than one at a
+    time. The next call starts before the answers of the last are told, so that the disk is busy
     while they are read.
 
     What waits here takes memory: whoever submits on behalf of the network looks at `queued_bytes` first.
@@ -135,10 +137,10 @@ class Lane:
         item_bytes: Callable[[Any], int] = lambda _item: 0,
         max_batch_items: int = MAX_BATCH_ITEMS,
         max_batch_bytes: int = MAX_BATCH_BYTES,
-        together: Callable[[], AbstractContextManager[None]] | None = None,
-        max_calls_together: int = MAX_BATCH_ITEMS,
+        max_calls_together: int = 1,
+        together: Callable[[], AbstractContextManager[None]] = nullcontext,
     ) -> None:
-        """*together* is what consecutive calls of ``run`` are made in: what they do is done at its end."""
+        """*together* is what several calls of ``run`` are made in: what they do is done at its end."""
         self._executor = executor
         self._name = name
         self._item_bytes = item_bytes
@@ -237,13 +239,12 @@ class Lane:
         assert call is not None, "a cancelled entry was taken"
         if batch[0].is_batchable:
             call = partial(call, [entry.payload for entry in batch])
-        elif len(batch) > 1:
-            call = partial(self._call_together, [entry.call for entry in batch if entry.call is not None])
+        else:
+            call = partial(self._make, [entry.call for entry in batch if entry.call is not None])
         self._executor.run(self._name, call).addBoth(self._end, batch)
 
-    def _call_together(self, calls: list[Callable[[], Any]]) -> list[Any]:
-        assert self._together is not None
-        with self._together():
+    def _make(self, calls: list[Callable[[], Any]]) -> list[Any]:
+        with self._together() if len(calls) > 1 else nullcontext():
             return [_outcome(call) for call in calls]
 
     def _take_batch(self) -> list[_Entry]:
@@ -267,9 +268,7 @@ class Lane:
                 and len(batch) < self._max_batch_items
                 and batch_bytes + entry.size <= self._max_batch_bytes
             )
-        return (
-            self._together is not None and not batch[0].is_batchable and len(batch) < self._max_calls_together
-        )
+        return not batch[0].is_batchable and len(batch) < self._max_calls_together
 
     def _end(self, result: Any, batch: list[_Entry]) -> None:
         self._running = []
@@ -293,8 +292,6 @@ class Lane:
     def _answers(self, result: Any, batch: list[_Entry]) -> Sequence[Any]:
         if isinstance(result, Failure):
             return [result] * len(batch)
-        if not batch[0].is_batchable and len(batch) == 1:
-            return [result]
         if not isinstance(result, Sequence) or len(result) != len(batch):
             mistake = f"{batch[0].call} did not give one result for each of {len(batch)} items"
             return [Failure(ValueError(mistake))] * len(batch)

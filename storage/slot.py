@@ -88,31 +88,18 @@ class SlotHeader:
         fields = data[: _FIELDS.size]
         if len(data) < HEADER_BYTES or _CHECKSUM.unpack_from(data, _FIELDS.size)[0] != crc32(fields):
             raise SlotDamaged("its checksum is wrong")
-        magic, version, *values = _FIELDS.unpack(fields)
+        magic, version, desired, algorithm, file_id, chunk_no, length, digest, batch, zeros = _FIELDS.unpack(
+            fields
+        )
         if magic != _MAGIC or version < 1:
             raise SlotDamaged("it is no header")
         if version > VERSION:
             raise SlotNewer(version)
-        return _PARSERS[version](*values)
-
-
-def _header(
-    desired: int,
-    algorithm: int,
-    file_id: bytes,
-    chunk_no: int,
-    length: int,
-    digest: bytes,
-    batch: int,
-    zeros: int,
-) -> SlotHeader:
-    if algorithm not in _ALGORITHMS or length > CHUNK_SIZE or zeros:
-        raise SlotDamaged("no chunk is like that")
-    chunk_id = ChunkId(FileId(file_id), chunk_no)
-    return SlotHeader(chunk_id, length, desired, Digest(_ALGORITHMS[algorithm], digest), batch)
-
-
-_PARSERS: Final = {1: _header, 2: _header}
+        # Each version has brought one algorithm more, and nothing else.
+        if algorithm not in _ALGORITHMS or algorithm > version or length > CHUNK_SIZE or zeros:
+            raise SlotDamaged("no chunk is like that")
+        chunk_id = ChunkId(FileId(file_id), chunk_no)
+        return SlotHeader(chunk_id, length, desired, Digest(_ALGORITHMS[algorithm], digest), batch)
 
 
 def body_of(data: bytes, digest: Digest, length: int) -> Body | None:

@@ -169,11 +169,11 @@ def test_a_call_that_forgets_an_item_answers_nobody_with_anothers_result() -> No
 
 
 class TestCallsMadeTogether:
-    """What a lane's calls have done is told when what they are made in has ended."""
+    """SPEC.md 9.9: what a lane's calls have done is told when what they are made in has ended."""
 
     def test_those_that_gather_are_made_in_one_and_told_after_its_end(self) -> None:
         group = Group()
-        world = World(together=group)
+        world = World(max_calls_together=9, together=group)
         answers = [world.lane.run(group.note, name).addCallback(group.tell) for name in ("a", "b", "c", "d")]
 
         world.results(*answers)
@@ -183,7 +183,7 @@ class TestCallsMadeTogether:
 
     def test_one_that_raises_fails_alone(self) -> None:
         group = Group()
-        world = World(together=group)
+        world = World(max_calls_together=9, together=group)
         first, second, third = (world.lane.run(group.note, name) for name in ("a", "b", "c"))
         refused = world.lane.run(world.disk.refuse, ["d"])
         last = world.lane.run(group.note, "e")
@@ -193,7 +193,7 @@ class TestCallsMadeTogether:
 
     def test_all_of_them_fail_if_it_cannot_end(self) -> None:
         group = Group(fails=True)
-        world = World(together=group)
+        world = World(max_calls_together=9, together=group)
         alone, *together = (world.lane.run(group.note, name) for name in ("a", "b", "c"))
 
         assert [error_of(world.clock, answer, OSError) for answer in together] == ["no room for 2"] * 2
@@ -201,16 +201,23 @@ class TestCallsMadeTogether:
 
     def test_a_cancelled_one_is_not_made(self) -> None:
         group = Group()
-        world = World(together=group)
+        world = World(max_calls_together=9, together=group)
         answers = [world.lane.run(group.note, name) for name in ("a", "b", "c", "d")]
         answers.pop(2).cancel()
 
         assert world.results(*answers) == ["a", "b", "d"]
         assert group.story == ["a", "begin", "b", "d", "end"]
 
+    def test_one_alone_is_made_as_it_is(self) -> None:
+        group = Group()
+        world = World(max_calls_together=9, together=group)
+
+        assert world.results(world.lane.run(group.note, "a")) == ["a"]
+        assert group.story == ["a"]
+
     def test_they_are_bounded_and_keep_their_turn_among_the_batches(self) -> None:
         group = Group()
-        world = World(together=group, max_calls_together=2)
+        world = World(max_calls_together=2, together=group)
         answers = [world.lane.run(group.note, name) for name in ("a", "b", "c", "d")]
         answers += [world.lane.submit(world.disk.put, "e"), world.lane.run(group.note, "f")]
 

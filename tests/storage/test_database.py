@@ -225,6 +225,8 @@ class TestRefusals:
 
 
 class TestTransactions:
+    """SPEC.md 9.9."""
+
     @pytest.fixture
     def database(self, disk: IDisk, root: str, scripts: Traversable) -> Database:
         create_database(disk, f"{root}/notes.sqlite", notes(scripts))

@@ -11,7 +11,7 @@ from storage.errors import CatalogDamaged, IndexDamaged, StoreNewer
 from storage.interfaces import ChunkToStore, HolderNote, PutOutcome, ReadOutcome
 from storage.opening import OpenStorage, open_storage
 from storage.rebuild import RebuildReport, rebuild
-from storage.slot import VERSION, SlotHeader
+from storage.slot import VERSION, SlotDamaged, SlotHeader
 from tests.storage.examples import a_chunk, chunk_id, file_id, peers
 from tests.support.disk import MemoryDisk, PowerLost
 from tests.support.slots import chunks_on, slot_of, slots_on
@@ -211,6 +211,17 @@ class TestWhatIsRefused:
         with pytest.raises(StoreNewer, match=f"version {VERSION + 1}"):
             rebuild(disk, ROOT)
         assert start(disk).store.usage().chunks == 5
+
+
+def test_a_header_of_version_1_knows_sha256_alone(disk: MemoryDisk, monkeypatch: pytest.MonkeyPatch) -> None:
+    """SPEC.md 9.18."""
+    header = SlotHeader.parse(slot_of(disk, ROOT, chunk_id("b")).content)
+    assert SlotHeader.parse(header.pack()) == header
+    monkeypatch.setattr("storage.slot.VERSION", 1)
+    claimed = header.pack()
+    monkeypatch.undo()
+    with pytest.raises(SlotDamaged, match="no chunk is like that"):
+        SlotHeader.parse(claimed)
 
 
 def test_wherever_the_power_goes_it_can_be_done_again() -> None:
