@@ -73,7 +73,11 @@ class FileBackup:
         self._timer: IDelayedCall | None = None
 
     async def run(self) -> BackupOutcome:
-        """Back the file up; what the disk or the file itself forbids is a StorageError."""
+        """Back the file up in its turn; what the disk or the file itself forbids is a StorageError."""
+        async with self._home.backups_at_once.place():
+            return await self._back_up()
+
+    async def _back_up(self) -> BackupOutcome:
         source = await self._home.open(self._path)
         try:
             version = await self._home.version_for(source, self._path, self._desired)
@@ -100,10 +104,11 @@ class FileBackup:
             for no in safe:
                 self._count(version, len(known[no].holders))
             if len(safe) < len(numbers):
-                read = await self._home.read(source, numbers)
-                for no, (body, digest) in zip(numbers, read, strict=True):
-                    if no not in safe:
-                        await self._start(version, known.get(no), no, body, digest)
+                async with self._home.read_ahead.place(sum(chunk_length(version.size, no) for no in numbers)):
+                    read = await self._home.read(source, numbers)
+                    for no, (body, digest) in zip(numbers, read, strict=True):
+                        if no not in safe:
+                            await self._start(version, known.get(no), no, body, digest)
             self._tasks.check()
         while True:
             await self._tasks.join()

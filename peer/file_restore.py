@@ -46,7 +46,11 @@ class FileRestore:
         self._done = 0
 
     async def run(self) -> RestoreOutcome:
-        """Restore the file: the exact bytes, or an OperationError or StorageError and no file."""
+        """Restore the file in its turn: the exact bytes, or an OperationError or StorageError and no file."""
+        async with self._home.restores_at_once.place():
+            return await self._restore()
+
+    async def _restore(self) -> RestoreOutcome:
         version = await self._newest_complete()
         file_lane = self._home.file_lane
         try:

@@ -8,9 +8,11 @@ from random import Random
 
 from peer.blocking import Lane
 from peer.delete import DeadFiles
-from peer.waiting import uninterrupted
+from peer.waiting import Turnstile, uninterrupted
 from protocol.digest import Digest
+from protocol.limits import MAX_FILES_BACKED_UP, MAX_FILES_RESTORED, MAX_READ_AHEAD_BYTES
 from protocol.values import ChunkId, FileId
+from protocol.window import Window
 from storage.disk import IDisk
 from storage.errors import FileTooLarge, NotARegularFile, PathMissing, SourceChanged
 from storage.interfaces import FileVersion, Fingerprint, HomeChunk, ICatalog, VersionState
@@ -63,6 +65,9 @@ class Home:
         self.catalog_lane = catalog_lane
         self.file_lane = file_lane
         self.file_ids: set[FileId] = set()
+        self.backups_at_once = Turnstile(Window(MAX_FILES_BACKED_UP))
+        self.restores_at_once = Turnstile(Window(MAX_FILES_RESTORED))
+        self.read_ahead = Turnstile(Window(MAX_READ_AHEAD_BYTES))
         self._dead_files = dead_files
         self._random = random
 

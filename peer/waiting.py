@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Coroutine
+from collections.abc import AsyncIterator, Coroutine
+from contextlib import asynccontextmanager
 from typing import Any
 
 from twisted.internet.defer import Deferred, succeed
@@ -36,6 +37,15 @@ class Turnstile:
         for window in self._windows:
             window.free(size)
         self.admit()
+
+    @asynccontextmanager
+    async def place(self, size: int = 1) -> AsyncIterator[None]:
+        """Have a place for as long as the block lasts."""
+        await self.enter(size)
+        try:
+            yield
+        finally:
+            self.leave(size)
 
     def admit(self) -> None:
         """Let in those who have waited longest, as far as there is room: a window was freed, or is larger now."""

@@ -28,6 +28,17 @@ MAX_BACKUP_WINDOW_BYTES = 262_144_000
 # whole window in memory.
 MAX_UNSENT_BYTES = 4_096_000
 
+# Bytes of bodies read of files and waiting for a place in flight, of all files together. Stops many files backed up at
+# once from each holding what was read of it.
+MAX_READ_AHEAD_BYTES = 32_768_000
+
+# Files being backed up at once; the others wait for their turn. Each is an open file; stops thousands of BACKUPs from
+# using up what a process may have open, usually 1,024.
+MAX_FILES_BACKED_UP = 600
+
+# Files being restored at once, for the same reason.
+MAX_FILES_RESTORED = 300
+
 # Bytes of chunks whose backup is not over. Those whose degree can't be met go on for 31 s without a place in the
 # window; stops a large file of them from filling memory with some KB for each chunk.
 MAX_BACKUP_BYTES_UNDER_WAY = 2_048_000_000

@@ -1,0 +1,121 @@
+"""Many files asked for at once: what the peer has open and has read stays bounded (SPEC.md 11.2)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from twisted.internet.defer import gatherResults
+
+from peer.errors import ErrorCode, OperationError
+from protocol.limits import MAX_UNSENT_BYTES
+from protocol.messages import PutChunk
+from protocol.values import CHUNK_SIZE
+from storage.restored import RestoredFile
+from storage.source import SourceFile
+from tests.support.group import Group
+
+PATHS = [f"/home/photo{number}" for number in range(12)]
+
+
+class Counted:
+    """How many there are of what is begun and ended, now and at the most."""
+
+    def __init__(self) -> None:
+        self.now = 0
+        self.most = 0
+
+    def add(self, amount: int) -> None:
+        self.now += amount
+        self.most = max(self.most, self.now)
+
+
+def write_all(group: Group) -> None:
+    """Put a file at every path of peer 1's."""
+    for path in PATHS:
+        group[1].write(path, path.encode())
+
+
+def count_files(patch: pytest.MonkeyPatch, kind: type[Any], begin: str, *ends: str) -> Counted:
+    """Count the files of a kind between the calls that open one and that let go of it."""
+    counted = Counted()
+    begun, ended = getattr(kind, begin), {name: getattr(kind, name) for name in ends}
+
+    def opened(_cls: type[Any], *args: Any, **options: Any) -> Any:
+        counted.add(1)
+        return begun(*args, **options)
+
+    def closing(name: str) -> Any:
+        def closed(file: Any) -> Any:
+            counted.add(-1)
+            return ended[name](file)
+
+        return closed
+
+    patch.setattr(kind, begin, classmethod(opened))
+    for name in ends:
+        patch.setattr(kind, name, closing(name))
+    return counted
+
+
+def test_so_many_files_are_backed_up_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("peer.home.MAX_FILES_BACKED_UP", 3)
+    files = count_files(monkeypatch, SourceFile, "open", "close")
+    with Group(1, 2) as group:
+        write_all(group)
+        reports = group.run(gatherResults([group[1].begin_backup(path, 1) for path in PATHS]))
+        assert [report.below_degree for report in reports] == [0] * len(PATHS)
+    assert (files.most, files.now) == (3, 0)
+
+
+def test_so_many_files_are_restored_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("peer.home.MAX_FILES_RESTORED", 3)
+    files = count_files(monkeypatch, RestoredFile, "create", "commit")
+    with Group(1, 2) as group:
+        write_all(group)
+        for path in PATHS:
+            group[1].backup(path, 1)
+        reports = group.run(gatherResults([group[1].begin_restore(path) for path in PATHS]))
+        restored = [group[1].disk.read_file(report.path) for report in reports]
+        assert restored == [path.encode() for path in PATHS]
+    assert (files.most, files.now) == (3, 0)
+
+
+def test_whoever_is_ended_while_he_waits_takes_nobodys_turn(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("peer.home.MAX_FILES_BACKED_UP", 1)
+    with Group(1) as group:
+        write_all(group)
+        first, waiting, last = (group[1].begin_backup(path, 1) for path in PATHS[:3])
+        deletion = group[1].begin_delete(PATHS[1])
+        for ended, code in ((waiting, ErrorCode.CANCELLED), (deletion, ErrorCode.NEVER_BACKED_UP)):
+            with pytest.raises(OperationError) as raised:
+                group.run(ended, limit=1.0)
+            assert raised.value.code is code
+        group.add(2)
+        assert [group.run(running).below_degree for running in (first, last)] == [0, 0]
+        assert group[1].backup(PATHS[1], 1).below_degree == 0
+
+
+def test_what_was_read_of_all_of_them_and_was_not_sent_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    read_ahead = 2_048_000
+    monkeypatch.setattr("peer.home.MAX_READ_AHEAD_BYTES", read_ahead)
+    unsent = Counted()
+    read_chunks = SourceFile.read_chunks
+
+    with Group(1, 2) as group:
+
+        def count(source: SourceFile, first_no: int, number: int) -> list[bytes]:
+            bodies = read_chunks(source, first_no, number)
+            read.add(sum(map(len, bodies)))
+            sent = sum(len(message.body) for _, message in group.said(PutChunk, by=1))
+            unsent.most = max(unsent.most, read.now - sent)
+            return bodies
+
+        read = Counted()
+        monkeypatch.setattr(SourceFile, "read_chunks", count)
+        for number, path in enumerate(PATHS):
+            group[1].write(path, bytes([number]) * (32 * CHUNK_SIZE))
+        reports = group.run(gatherResults([group[1].begin_backup(path, 1) for path in PATHS]))
+        assert [report.below_degree for report in reports] == [0] * len(PATHS)
+    one_batch = 16 * CHUNK_SIZE
+    assert unsent.most <= read_ahead + one_batch + MAX_UNSENT_BYTES + CHUNK_SIZE
