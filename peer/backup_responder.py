@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from random import Random
 
+from attrs import define
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.logger import Logger
 from twisted.python.failure import Failure
@@ -79,6 +80,15 @@ class StoredAnswers:
         self.vouch(chunk_id)
 
 
+@define(eq=False)
+class _BeingStored:
+    """A chunk on its way to the disk."""
+
+    message: PutChunk
+    due: float | None = None
+    """When the answer should leave, in the clock's seconds."""
+
+
 class PutChunkResponder:
     """Stores the chunks that others multicast, and says so once they are durable.
 
@@ -108,7 +118,7 @@ class PutChunkResponder:
         self._recent_holders = recent_holders
         self._make_room = make_room
         self._counters = counters
-        self._being_stored: dict[ChunkId, PutChunk] = {}
+        self._being_stored: dict[ChunkId, _BeingStored] = {}
         self._bytes_being_stored = 0
 
     def respond(self, message: PutChunk) -> None:
@@ -118,10 +128,10 @@ class PutChunkResponder:
             self._counters.count("putchunk_refused")
             return
         first = self._being_stored.get(chunk_id)
-        if first is not None and first.body != message.body:
+        if first is not None and first.message.body != message.body:
             self._counters.count("putchunk_conflicting")
             return
-        if first is not None and message.replication_degree <= first.replication_degree:
+        if first is not None and message.replication_degree <= first.message.replication_degree:
             # A repeat of a chunk that is still being written joins that write, and its answer.
             self._counters.count("putchunk_joined")
             return
@@ -130,13 +140,12 @@ class PutChunkResponder:
         if self._bytes_being_stored + charge > MAX_BYTES_BEING_STORED:
             self._counters.count("putchunk_over_backlog")
             return
-        self._being_stored[chunk_id] = message
+        being_stored = self._being_stored[chunk_id] = _BeingStored(message)
         self._bytes_being_stored += charge
         holders = self._recent_holders(chunk_id) | {self._peer_id}
         item = ChunkToStore(chunk_id, message.replication_degree, message.body, holders)
-        stored = self._store_lane.submit(self._store.put, item)
-        stored.addBoth(self._is_settled, message, self._answers.due_time())
-        stored.addErrback(lambda failure: self._log.failure("a chunk was not stored", failure))
+        self._store_lane.hand_in(self._store.put, item, self._is_settled, being_stored)
+        being_stored.due = self._answers.due_time()
 
     def forget_file(self, file_id: FileId) -> None:
         """The file was deleted: what is still being written for it gets no answer.
@@ -150,18 +159,19 @@ class PutChunkResponder:
         """Answer nothing more; what is being written still will be."""
         self._being_stored.clear()
 
-    def _is_settled(self, outcome: PutOutcome | Failure, message: PutChunk, due: float) -> Failure | None:
+    def _is_settled(self, outcome: PutOutcome | Failure, being_stored: _BeingStored) -> None:
+        message = being_stored.message
         self._bytes_being_stored -= charged_bytes(len(message.body))
-        is_wanted = self._being_stored.get(message.chunk_id) is message
+        is_wanted = self._being_stored.get(message.chunk_id) is being_stored
         if is_wanted:
             del self._being_stored[message.chunk_id]
         if isinstance(outcome, Failure):
-            return outcome
+            self._log.failure("a chunk was not stored", outcome)
+            return
         self._counters.count(f"put_{outcome.name.lower()}")
         if not is_wanted:
-            return None
+            return
         if outcome in (PutOutcome.STORED, PutOutcome.HELD, PutOutcome.MENDED):
-            self._answers.answer(message.chunk_id, due)
+            self._answers.answer(message.chunk_id, being_stored.due)
         elif outcome is PutOutcome.NO_ROOM:
             self._make_room(len(message.body))
-        return None

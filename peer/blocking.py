@@ -17,6 +17,7 @@ from attrs import define
 from twisted.internet.defer import Deferred, DeferredList, fail, succeed
 from twisted.internet.interfaces import IReactorFromThreads
 from twisted.internet.threads import deferToThreadPool
+from twisted.logger import Logger
 from twisted.python.failure import Failure
 from twisted.python.threadpool import ThreadPool
 from zope.interface import Interface, implementer
@@ -106,8 +107,9 @@ class _Entry:
     is_batchable: bool
     is_waiting: bool = True
     is_cancelled: bool = False
-    answer: Deferred[Any] | None = None
-    """None before it is taken, and once it has been told."""
+    tell: Callable[..., object] | None = None
+    """Is told what came of it, or the Failure, and ``tell_args``. None before it is taken, and once it was told."""
+    tell_args: tuple[Any, ...] = ()
 
 
 def _outcome(call: Callable[[], Any]) -> Any:
@@ -128,6 +130,8 @@ class Lane:
 
     What waits here takes memory: whoever submits on behalf of the network looks at `queued_bytes` first.
     """
+
+    _log = Logger()
 
     def __init__(
         self,
@@ -174,9 +178,26 @@ class Lane:
         raised. Cancelling takes an item off the queue; if its call has begun already, that ends as it would,
         and its result is dropped. Fails with Stopped once the lane is stopped.
         """
-        return self._enqueue(
+        return self._answer_to(
             _Entry(call=batch_call, payload=item, size=self._item_bytes(item), is_batchable=True)
         )
+
+    def hand_in(
+        self,
+        batch_call: Callable[[list[Item]], Sequence[Outcome]],
+        item: Item,
+        tell: Callable[..., object],
+        *args: Any,
+    ) -> None:
+        """As ``submit``, but call *tell* with the outcome, or a Failure, and *args*; it can't be cancelled.
+
+        For what comes by the thousands: a Deferred for each would cost more than everything else here.
+        """
+        entry = _Entry(call=batch_call, payload=item, size=self._item_bytes(item), is_batchable=True)
+        if self._is_stopped:
+            tell(Failure(self._stopped()), *args)
+        else:
+            self._enqueue(entry, tell, args)
 
     def run(self, call: Callable[P, Outcome], *args: P.args, **kwargs: P.kwargs) -> Deferred[Outcome]:
         """Make a call of its own, in its turn, and fire with its result.
@@ -188,7 +209,7 @@ class Lane:
         def whole_call() -> Outcome:
             return call(*args, **kwargs)
 
-        return self._enqueue(_Entry(call=whole_call, payload=None, size=0, is_batchable=False))
+        return self._answer_to(_Entry(call=whole_call, payload=None, size=0, is_batchable=False))
 
     def drained(self) -> Deferred[None]:
         """Fire when nothing waits, nothing runs, and every answer has been told; now, if that is so."""
@@ -207,16 +228,23 @@ class Lane:
     def _is_idle(self) -> bool:
         return not (self._queued_items or self._running or self._untold)
 
-    def _enqueue(self, entry: _Entry) -> Deferred[Any]:
+    def _stopped(self) -> Stopped:
+        return Stopped(f"no more calls are made in {self._name}")
+
+    def _answer_to(self, entry: _Entry) -> Deferred[Any]:
         if self._is_stopped:
-            return fail(Stopped(f"no more calls are made in {self._name}"))
+            return fail(self._stopped())
         answer: Deferred[Any] = Deferred(lambda _answer: self._cancel(entry))
-        entry.answer = answer
+        # Given a Failure, callback() does what errback() does.
+        self._enqueue(entry, answer.callback)
+        return answer
+
+    def _enqueue(self, entry: _Entry, tell: Callable[..., object], args: tuple[Any, ...] = ()) -> None:
+        entry.tell, entry.tell_args = tell, args
         self._queue.append(entry)
         self._queued_items += 1
         self._queued_bytes += entry.size
         self._start_next()
-        return answer
 
     def _cancel(self, entry: _Entry) -> None:
         entry.is_cancelled = True
@@ -279,11 +307,14 @@ class Lane:
         self._start_next()
         for entry, answer in zip(batch, self._answers(result, batch), strict=True):
             self._untold -= 1
-            # The Deferred refers to its entry: let go of here, both are freed without the garbage collector.
-            told, entry.answer = entry.answer, None
-            if told is not None and not entry.is_cancelled:
-                # Given a Failure, callback() does what errback() does.
-                told.callback(answer)
+            # A Deferred refers to its entry: let go of here, both are freed without the garbage collector.
+            tell, entry.tell = entry.tell, None
+            if tell is not None and not entry.is_cancelled:
+                try:
+                    tell(answer, *entry.tell_args)
+                except Exception:
+                    # Whatever it is: the next one is told all the same.
+                    self._log.failure("what came of a call in {lane} could not be told", lane=self._name)
         if self._is_idle:
             waiting, self._waiting_for_drained = self._waiting_for_drained, []
             for drained in waiting:

@@ -5,18 +5,17 @@ from __future__ import annotations
 from functools import partial
 
 from attrs import frozen
-from twisted.internet.defer import Deferred
 from twisted.python.failure import Failure
 
 from peer.errors import ErrorCode, OperationError
 from peer.file_backup import ReportProgress
 from peer.home import Home, batches
-from peer.restore import ChunkRestore, ChunkRestores
+from peer.restore import ChunkRestore, ChunkRestores, Judged
 from peer.traffic import Place
 from peer.waiting import TaskGroup
 from protocol.chunking import chunk_length
 from protocol.digest import Digest
-from protocol.values import Body, ChunkId
+from protocol.values import Body, ChunkId, PeerId
 from storage.interfaces import FileVersion, VersionState
 from storage.restored import RestoredFile
 
@@ -103,7 +102,7 @@ class FileRestore:
                 length = chunk_length(version.size, no)
                 if length == 0:
                     # Real peers return the empty last chunk with four bytes, or never: it needs nobody.
-                    await self._accept(target, no, digest, b"")
+                    await self._home.file_lane.submit(target.write, (no, b"", digest))
                     self._count(version)
                 else:
                     self._begin(version, target, no, digest, await self._restores.turn(length))
@@ -122,8 +121,16 @@ class FileRestore:
         )
         self._runs.add(run)
 
-    def _accept(self, target: RestoredFile, chunk_no: int, digest: Digest, body: Body) -> Deferred[bool]:
-        return self._home.file_lane.submit(target.write, (chunk_no, body, digest))
+    def _accept(
+        self,
+        target: RestoredFile,
+        chunk_no: int,
+        digest: Digest,
+        body: Body,
+        tell: Judged,
+        peer_id: PeerId,
+    ) -> None:
+        self._home.file_lane.hand_in(target.write, (chunk_no, body, digest), tell, peer_id)
 
     def _has_ended(self, version: FileVersion, run: ChunkRestore, outcome: bool | Failure) -> None:
         self._runs.discard(run)

@@ -90,7 +90,9 @@ class Outbox:
                 message = self._made[0].message
                 if message is not None:
                     now, cost = self._clock.seconds(), self._made[0].sending.cost
-                    delay = max(pacer.delay(now, cost) for pacer in self._pacers)
+                    delay = 0.0
+                    for pacer in self._pacers:
+                        delay = max(delay, pacer.delay(now, cost))
                     if delay > SOON:
                         self._timer = self._clock.callLater(delay, self._pause_is_over)
                         return

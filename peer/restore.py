@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.logger import Logger
 from twisted.python.failure import Failure
@@ -18,8 +17,11 @@ from protocol.messages import Chunk, GetChunk
 from protocol.timing import ATTEMPT_WAITS
 from protocol.values import Body, ChunkId, PeerId
 
-Accept = Callable[[Body], "Deferred[bool]"]
-"""Takes a chunk's bytes; False when their digest is wrong, so that they are thrown away and asked for again."""
+Judged = Callable[["bool | Failure", PeerId], None]
+"""Is told what became of the bytes that a peer gave. False: their digest is wrong, and they were thrown away."""
+
+Accept = Callable[[Body, Judged, PeerId], None]
+"""Takes a chunk's bytes and the peer that gave them, and tells later."""
 
 Ended = Callable[["ChunkRestore", "bool | Failure"], None]
 """Is told of the end of a run: True when the bytes were accepted, False when nobody gave them, or what failed."""
@@ -87,7 +89,7 @@ class ChunkRestore:
         """A CHUNK came for this chunk."""
         if not self._is_over and self._offered < MAX_BODIES_OFFERED:
             self._offered += 1
-            self._accept(body).addCallbacks(self._is_judged, self._could_not_judge, callbackArgs=(peer_id,))
+            self._accept(body, self._is_judged, peer_id)
 
     def close(self) -> None:
         """Stop, without a word."""
@@ -99,21 +101,19 @@ class ChunkRestore:
             self._restores.forget(self)
             self._place.end()
 
-    def _is_judged(self, is_accepted: bool, peer_id: PeerId) -> None:
+    def _is_judged(self, outcome: bool | Failure, peer_id: PeerId) -> None:
         self._offered -= 1
         if self._is_over:
             return
-        if is_accepted:
+        if isinstance(outcome, Failure):
+            self._finish(outcome)
+        elif outcome:
             # Only now: what our own disk takes belongs to the time that an answer takes.
             self._place.answered(peer_id)
             self._place.taken()
             self._finish(True)
         else:
             self._restores.note_wrong(self.chunk_id)
-
-    def _could_not_judge(self, failure: Failure) -> None:
-        self._offered -= 1
-        self._finish(failure)
 
     def _wait_is_over(self) -> None:
         self._timer = None

@@ -8,6 +8,10 @@ from typing import Any, Protocol
 from protocol.messages import Chunk, Message, PutChunk, Stored
 from protocol.values import ChunkId, FileId, PeerId
 
+# Not as unions, which are made anew, for each message, wherever they stand.
+_OF_HOLDERS = (Stored, Chunk)
+_OF_KEPT = (PutChunk, Stored, Chunk)
+
 HolderListener = Callable[[ChunkId, PeerId], None]
 
 
@@ -40,10 +44,11 @@ class Router:
 
     def route(self, message: Message) -> None:
         """Hand the message on."""
-        if isinstance(message, PutChunk | Stored | Chunk) and message.file_id in self._dead_files:
+        message_type = type(message)
+        if message_type in _OF_KEPT and message.file_id in self._dead_files:
             self._dead_files.heard(message.file_id)
-        if isinstance(message, Stored | Chunk) and message.sender_id != self._own_id:
-            for listener in self._holder_listeners.get(type(message), ()):
+        if isinstance(message, _OF_HOLDERS) and message.sender_id != self._own_id:
+            for listener in self._holder_listeners.get(message_type, ()):
                 listener(message.chunk_id, message.sender_id)
-        for respond in self._responders.get(type(message), ()):
+        for respond in self._responders.get(message_type, ()):
             respond(message)

@@ -7,6 +7,7 @@ drop or die of anything else (SPEC.md 2.7); what is accepted is all that they we
 from __future__ import annotations
 
 from binascii import unhexlify
+from functools import lru_cache
 from typing import Final
 
 from protocol.diagnosis import diagnose
@@ -18,6 +19,9 @@ from protocol.values import VERSION_1_0, Body, Edition, FileId, PeerId, Version
 _VERSIONS: Final = {
     b"%d.%d" % (major, minor): Version(major, minor) for major in range(10) for minor in range(10)
 } | {b"1.0": VERSION_1_0}
+
+_REMEMBERED: Final = 256
+"""Of what all messages have, what was read and written last: most are about few files, and from few peers."""
 
 
 def parse(datagram: bytes) -> Message:
@@ -36,8 +40,8 @@ def parse(datagram: bytes) -> Message:
     type_1st, version_2nd, version_1st, type_2nd, sender_digits, file_hex, no_digits, degree = line.groups()
     message_type = type_1st or type_2nd
     version = _VERSIONS[version_2nd or version_1st]
-    sender_id = PeerId(int(sender_digits))
-    file_id = FileId(unhexlify(file_hex))
+    sender_id = _sender_id(sender_digits)
+    file_id = _file_id(file_hex)
     if no_digits is None:
         if message_type == b"DELETE":
             return Delete(version, sender_id, file_id)
@@ -71,21 +75,47 @@ def serialize_parts(
     In parts, to be sent one behind the other, since to join a header and a body is to copy the body.
     ``upper_case_id`` spells the fileId as those do who wrote it so themselves, and compare it as text.
     """
-    if edition is Edition.TYPE_FIRST:
-        start = f"{message.message_type} {message.version}"
-    else:
-        start = f"{message.version} {message.message_type}"
-    file_id = message.file_id.hex().upper() if upper_case_id else message.file_id.hex()
-    header = f"{start} {message.sender_id} {file_id}"
+    is_type_first = edition is Edition.TYPE_FIRST
+    start = _start(
+        message.message_type,
+        message.version,
+        message.sender_id,
+        message.file_id,
+        is_type_first,
+        upper_case_id,
+    )
     if isinstance(message, PutChunk):
-        return f"{header} {message.chunk_no} {message.replication_degree} \r\n\r\n".encode(
-            "ascii"
-        ), message.body
+        return b"%b %d %d \r\n\r\n" % (start, message.chunk_no, message.replication_degree), message.body
     if isinstance(message, Chunk):
-        return f"{header} {message.chunk_no} \r\n\r\n".encode("ascii"), message.body
+        return b"%b %d \r\n\r\n" % (start, message.chunk_no), message.body
     if isinstance(message, Delete):
-        return (f"{header} \r\n\r\n".encode("ascii"),)
-    return (f"{header} {message.chunk_no} \r\n\r\n".encode("ascii"),)
+        return (b"%b \r\n\r\n" % start,)
+    return (b"%b %d \r\n\r\n" % (start, message.chunk_no),)
+
+
+@lru_cache(_REMEMBERED)
+def _start(
+    message_type: str,
+    version: Version,
+    sender_id: PeerId,
+    file_id: FileId,
+    is_type_first: bool,
+    is_upper: bool,
+) -> bytes:
+    """The fields that all messages have."""
+    kind = f"{message_type} {version}" if is_type_first else f"{version} {message_type}"
+    digits = file_id.hex().upper() if is_upper else file_id.hex()
+    return f"{kind} {sender_id} {digits}".encode("ascii")
+
+
+@lru_cache(_REMEMBERED)
+def _sender_id(digits: bytes) -> PeerId:
+    return PeerId(int(digits))
+
+
+@lru_cache(_REMEMBERED)
+def _file_id(digits: bytes) -> FileId:
+    return FileId(unhexlify(digits))
 
 
 def _body(datagram: bytes, start: int) -> Body:

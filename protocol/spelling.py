@@ -12,6 +12,10 @@ _LONGEST_FIRST_LINE = 256
 """Bytes in which the fileId of a sensible header stands; one padded further is taken for lower case."""
 
 
+_STARTING = (PutChunk, GetChunk)
+"""Messages of those who start something."""
+
+
 class UpperCaseIds:
     """The fileIds that a PUTCHUNK or GETCHUNK lately had in upper case, to be answered in kind."""
 
@@ -29,7 +33,7 @@ class UpperCaseIds:
 
     def heard(self, message: Message, datagram: bytes) -> None:
         """*message* came as *datagram*: learn the spelling from those who start something."""
-        if not isinstance(message, PutChunk | GetChunk):
+        if not isinstance(message, _STARTING):
             return
         lower = message.file_id.hex()
         upper = lower.upper()

@@ -18,7 +18,7 @@ def unpack_holders(packed: bytes) -> frozenset[PeerId]:
     """The set of the bytes. ValueError: no set packs to them."""
     if len(packed) % 8:
         raise ValueError(f"{len(packed)} bytes are no list of ids of 8 bytes each")
-    return frozenset(map(PeerId, struct.unpack(f">{len(packed) // 8}Q", packed)))
+    return frozenset(struct.unpack(f">{len(packed) // 8}Q", packed))
 
 
 def with_note(holders: frozenset[PeerId], peer_id: PeerId, *, holds: bool) -> frozenset[PeerId]:

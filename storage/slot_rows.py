@@ -5,16 +5,16 @@ from __future__ import annotations
 import struct
 from collections.abc import Sequence
 from itertools import chain
-from typing import Final
+from typing import Any, Final
 from zlib import crc32
 
-from attrs import frozen
+from attrs import define, frozen
 
 from protocol.digest import Digest
-from protocol.values import ChunkId, FileId
+from protocol.values import ChunkId, FileId, PeerId
 from storage.database import Database, Row, Schema
 from storage.errors import IndexDamaged
-from storage.holders import pack_holders, unpack_holders
+from storage.holders import pack_holders, unpack_holders, with_note
 from storage.interfaces import HeldChunk
 
 INDEX_SCHEMA: Final = Schema("index", application_id=0x6270_736C, version=2, damaged=IndexDamaged)
@@ -54,6 +54,9 @@ SELECT_UNCONFIRMED: Final = """
 INSERT: Final = f"INSERT OR REPLACE INTO chunks ({_COLUMNS}, perceived) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
 UPDATE: Final = """
     UPDATE chunks SET desired = ?, holders = ?, perceived = ?, checksum = ? WHERE file_id = ? AND chunk_no = ?
+"""
+UPDATE_HOLDERS: Final = """
+    UPDATE chunks SET holders = ?, perceived = ?, checksum = ? WHERE file_id = ? AND chunk_no = ?
 """
 DELETE: Final = "DELETE FROM chunks WHERE file_id = ? AND chunk_no = ?"
 HIDE_DELETED: Final = "INSERT OR REPLACE INTO hidden VALUES (?, 'deleted')"
@@ -95,6 +98,40 @@ def placed_chunk(row: Row) -> PlacedChunk:
     except (TypeError, ValueError, AttributeError, struct.error) as error:
         raise RowDamaged(file_id, chunk_no) from error
     raise RowDamaged(file_id, chunk_no)
+
+
+@define(eq=False)
+class KnownHolders:
+    """What a row says of who holds its chunk, and no more: holders are noted for every chunk, again and again."""
+
+    file_id: bytes
+    chunk_no: int
+    desired: int
+    holders: frozenset[PeerId]
+    _fixed_checksum: int
+    """The checksum of all columns before the holders."""
+
+    @classmethod
+    def of(cls, row: Row) -> KnownHolders:
+        """Those of a row that SELECT_ANY and its like give. Raises RowDamaged."""
+        *fixed, holders, checksum = row
+        try:
+            fixed_checksum = _fixed_checksum(*fixed)
+            if crc32(holders, fixed_checksum) == checksum:
+                return cls(row[0], row[1], row[4], unpack_holders(holders), fixed_checksum)
+        except (TypeError, ValueError, AttributeError, struct.error) as error:
+            raise RowDamaged(*row[:2]) from error
+        raise RowDamaged(*row[:2])
+
+    def note(self, peer_id: PeerId, *, holds: bool) -> bool:
+        """Count a peer, or count it no more; True if that was news."""
+        before, self.holders = self.holders, with_note(self.holders, peer_id, holds=holds)
+        return self.holders is not before
+
+    def row(self) -> Row:
+        """What UPDATE_HOLDERS takes."""
+        packed = pack_holders(self.holders)
+        return (packed, len(self.holders), crc32(packed, self._fixed_checksum), self.file_id, self.chunk_no)
 
 
 def rows_of(index: Database, chunk_ids: Sequence[ChunkId], *, is_shown: bool) -> dict[ChunkId, Row]:
@@ -139,15 +176,13 @@ def _columns(placed: PlacedChunk) -> Row:
     return (*columns, _checksum(*columns))
 
 
-def _checksum(
-    file_id: bytes,
-    chunk_no: int,
-    place: int,
-    length: int,
-    desired: int,
-    algorithm: str,
-    digest: bytes,
-    holders: bytes,
+def _checksum(*columns: Any) -> int:
+    *fixed, holders = columns
+    return crc32(holders, _fixed_checksum(*fixed))
+
+
+def _fixed_checksum(
+    file_id: bytes, chunk_no: int, place: int, length: int, desired: int, algorithm: str, digest: bytes
 ) -> int:
     fixed = _CHECKED.pack(file_id, chunk_no, place, length, desired)
-    return crc32(b"".join((fixed, algorithm.encode(), b"\0", digest, holders)))
+    return crc32(b"%b%b\0%b" % (fixed, algorithm.encode(), digest))

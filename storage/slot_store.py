@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, suppress
 from typing import Final
 
-from attrs import define, evolve
+from attrs import define
 from zope.interface import implementer
 
 from protocol.digest import Digest
@@ -19,7 +19,6 @@ from protocol.values import Body, ChunkId, FileId
 from storage.database import Database, Row, open_database
 from storage.disk import IDisk
 from storage.errors import DiskFailed, DiskFull, IndexDamaged
-from storage.holders import with_note
 from storage.interfaces import (
     ChunkToStore,
     HeldChunk,
@@ -52,6 +51,8 @@ from storage.slot_rows import (
     SELECT_UNCONFIRMED,
     SHOW,
     UPDATE,
+    UPDATE_HOLDERS,
+    KnownHolders,
     PlacedChunk,
     RowDamaged,
     insert_row,
@@ -162,25 +163,24 @@ class SlotChunkStore:
 
     def note_holders(self, notes: Sequence[HolderNote]) -> list[HolderChange | None]:
         """See IChunkStore."""
-        before = self._placed([note.chunk_id for note in notes])
-        now = dict(before)
+        known: dict[ChunkId, KnownHolders] = {}
+        changed: dict[ChunkId, KnownHolders] = {}
+        for chunk_id, row in rows_of(self._index, [note.chunk_id for note in notes], is_shown=True).items():
+            with suppress(RowDamaged):
+                known[chunk_id] = KnownHolders.of(row)
         changes: list[HolderChange | None] = []
         for note in notes:
-            placed = now.get(note.chunk_id)
-            if placed is None:
+            chunk = known.get(note.chunk_id)
+            if chunk is None:
                 changes.append(None)
                 continue
-            held = placed.held
-            holders = with_note(held.holders, note.peer_id, holds=note.holds)
-            was_news = holders is not held.holders
+            was_news = chunk.note(note.peer_id, holds=note.holds)
             if was_news:
-                held = evolve(held, holders=holders)
-                now[note.chunk_id] = evolve(placed, held=held)
-            changes.append(HolderChange(note.chunk_id, was_news, held.perceived, held.desired))
-        changed = [placed for chunk_id, placed in now.items() if placed is not before[chunk_id]]
+                changed[note.chunk_id] = chunk
+            changes.append(HolderChange(note.chunk_id, was_news, len(chunk.holders), chunk.desired))
         if changed:
             with self._index.transaction(is_promise=False) as connection:
-                connection.executemany(UPDATE, map(update_row, changed))
+                connection.executemany(UPDATE_HOLDERS, [chunk.row() for chunk in changed.values()])
         return changes
 
     def page(self, after: ChunkId | None, limit: int) -> list[HeldChunk]:

@@ -6,13 +6,15 @@ from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager
 from random import Random
 from threading import current_thread, main_thread
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from attrs import define, field
 from twisted.internet import reactor
 from twisted.internet.defer import CancelledError, Deferred, gatherResults
 from twisted.internet.interfaces import IReactorFromThreads
+from twisted.logger import ILogObserver, LogEvent, globalLogPublisher
+from twisted.python.failure import Failure
 from zope.interface.verify import verifyObject
 
 from peer.blocking import IExecutor, Lane, Stopped, ThreadExecutor
@@ -307,6 +309,52 @@ def test_a_stopped_lane_does_what_it_has_taken_and_refuses_the_rest() -> None:
     run_until(world.clock, stopped, limit=1.0)
     assert world.results(*taken) == ["a is put", "b is put", "c is put"]
     assert world.disk.calls == [["put", "a"], ["put", "b", "c"]]
+
+
+def test_what_is_handed_in_is_told_to_a_function_with_what_belongs_to_it() -> None:
+    world = World()
+    told: list[tuple[Any, ...]] = []
+
+    def note(*all_of_it: Any) -> None:
+        told.append(all_of_it)
+
+    world.lane.hand_in(world.disk.put, "a", note)
+    world.lane.hand_in(world.disk.put, "b", note, "from", 7)
+    world.lane.submit(world.disk.put, "c").addCallback(note)
+
+    run_until(world.clock, world.lane.drained(), limit=1.0)
+    assert told == [("a is put",), ("b is put", "from", 7), ("c is put",)]
+    assert world.disk.calls == [["put", "a"], ["put", "b", "c"]]
+
+
+def test_what_is_handed_in_is_told_why_nothing_came_of_it() -> None:
+    world = World()
+    told: list[Failure] = []
+    world.lane.hand_in(world.disk.refuse, "a", told.append)
+    run_until(world.clock, world.lane.stop(), limit=1.0)
+
+    world.lane.hand_in(world.disk.put, "b", told.append)
+    assert [failure.type for failure in told] == [OSError, Stopped]
+    assert world.disk.calls == []
+
+
+def test_one_who_fails_when_he_is_told_keeps_nobody_else_from_being_told() -> None:
+    world = World()
+    told: list[str] = []
+    logged: list[LogEvent] = []
+    observer = cast(ILogObserver, logged.append)
+
+    world.lane.hand_in(world.disk.put, "a", lambda _outcome: 1 // 0)
+    world.lane.hand_in(world.disk.put, "b", lambda _outcome: 1 // 0)
+    world.lane.hand_in(world.disk.put, "c", told.append)
+    globalLogPublisher.addObserver(observer)
+    try:
+        run_until(world.clock, world.lane.drained(), limit=1.0)
+    finally:
+        globalLogPublisher.removeObserver(observer)
+
+    assert told == ["c is put"]
+    assert [event["log_failure"].type for event in logged] == [ZeroDivisionError, ZeroDivisionError]
 
 
 def test_a_lane_outlives_a_stopped_executor() -> None:
