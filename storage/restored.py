@@ -35,7 +35,8 @@ class RestoredFile:
     _folder: str
     _name: str
     _size: int
-    _temporary: str
+    _path: str
+    """Where it is: under a temporary name at first."""
     _file: IFile
     _is_written: bytearray = field(init=False)
     _is_over: bool = field(default=False, init=False)
@@ -81,13 +82,13 @@ class RestoredFile:
             self._file.truncate(self._size)
             self._file.sync()
             self._file.close()
-            path = self._rename()
-            self._is_over = True
+            self._path = self._rename()
             self._disk.sync_directory(self._folder)
         except OSError as error:
             self.abort()
             raise disk_trouble(os.path.join(self._folder, self._name), error) from error
-        return path
+        self._is_over = True
+        return self._path
 
     def abort(self) -> None:
         """Give up: nothing is left. Never raises; what the disk doesn't let go is left to the next start."""
@@ -97,7 +98,7 @@ class RestoredFile:
         with suppress(OSError):
             self._file.close()
         with suppress(OSError):
-            self._disk.remove(self._temporary)
+            self._disk.remove(self._path)
 
     def _write(self, chunk_no: int, body: Body, digest: Digest) -> bool:
         if len(body) != chunk_length(self._size, chunk_no) or not digest.matches(body):
@@ -105,7 +106,7 @@ class RestoredFile:
         try:
             self._file.write_at(chunk_offset(chunk_no), body)
         except OSError as error:
-            raise disk_trouble(self._temporary, error) from error
+            raise disk_trouble(self._path, error) from error
         self._is_written[chunk_no] = True
         return True
 
@@ -113,7 +114,7 @@ class RestoredFile:
         for number in count():
             path = os.path.join(self._folder, numbered(self._name, number))
             with suppress(FileExistsError):
-                self._disk.rename_new(self._temporary, path)
+                self._disk.rename_new(self._path, path)
                 return path
         raise AssertionError("count() ended")
 

@@ -162,7 +162,7 @@ class TestADiskThatRefuses:
         assert disk.list_directory(FOLDER) == []
         assert disk.free_bytes(FOLDER) == 100_000
 
-    @pytest.mark.parametrize("kind", ["sync", "rename", "truncate"])
+    @pytest.mark.parametrize("kind", ["sync", "rename", "truncate", "sync_directory"])
     def test_a_commit_that_fails_leaves_nothing_behind(self, kind: str) -> None:
         disk = MemoryDisk()
         disk.make_directory(FOLDER)
