@@ -41,6 +41,7 @@ class ChunkRestore:
         "_ended",
         "_is_over",
         "_offered",
+        "_owed",
         "_place",
         "_restores",
         "_timer",
@@ -65,6 +66,7 @@ class ChunkRestore:
         self._clock = clock
         self._attempts = 0
         self._offered = 0
+        self._owed: int | None = None
         self._timer: IDelayedCall | None = None
         self._is_over = False
 
@@ -103,6 +105,8 @@ class ChunkRestore:
 
     def _is_judged(self, outcome: bool | Failure, peer_id: PeerId) -> None:
         self._offered -= 1
+        if self._owed:
+            self._owed -= 1
         if self._is_over:
             return
         if isinstance(outcome, Failure):
@@ -117,10 +121,14 @@ class ChunkRestore:
 
     def _wait_is_over(self) -> None:
         self._timer = None
-        if self._offered:
+        if self._owed is None:
+            # Not those that come from now on: a flood of wrong ones would be waited for without end.
+            self._owed = self._offered
+        if self._owed:
             # Our own disk is behind: nothing is missing that the group could send.
             self._timer = self._clock.callLater(ATTEMPT_WAITS[0], self._wait_is_over)
             return
+        self._owed = None
         self._place.missing()
         if self._attempts == len(ATTEMPT_WAITS):
             self._finish(False)

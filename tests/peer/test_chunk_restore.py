@@ -170,6 +170,22 @@ class TestWrongChunks:
             holder.chunk(chunk, BODY)
             assert group[1].disk.read_file(group.run(running).path) == BODY
 
+    def test_a_flood_of_wrong_ones_that_never_ends_does_not_keep_the_restore_from_ending(self) -> None:
+        """SPEC.md 4.3: our disk is always behind, but not with what came while the wait was on."""
+        with Group() as group:
+            group.add(1, disk_seconds=0.05)
+            holder, [chunk] = given_away(group, BODY)
+            running = begin(group)
+            began = group.clock.seconds()
+            while not is_done(running) and group.clock.seconds() < began + 60.0:
+                holder.chunk(chunk, WRONG_BODIES[1])
+                group.pass_time(0.005)
+            with pytest.raises(OperationError, match="chunk 0"):
+                group.run(running)
+            # A second more for each wait, and one for what the disk has still to do.
+            assert group.clock.seconds() - began < 31.0 + 5 * 1.0 + 1.0
+            assert len(group.said(GetChunk)) == len(ATTEMPTS)
+
     def test_chunks_that_were_not_asked_for_change_nothing(self) -> None:
         """SPEC.md 4.7, 12.11."""
         with Group(1) as group:
