@@ -64,7 +64,10 @@ class FileRestore:
 
     def _create(self, version: FileVersion) -> RestoredFile:
         """Begin the file. Kept here, since a RESTORE that is cancelled meanwhile is never told of it."""
-        self._target = RestoredFile.create(self._home.disk, self._folder, version.path, version.size)
+        home = self._home
+        self._target = RestoredFile.create(
+            home.disk, self._folder, version.path, version.size, first_number=next(home.restore_numbers)
+        )
         return self._target
 
     def _abort(self) -> None:

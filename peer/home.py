@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from hashlib import sha256
+from itertools import count
 from random import Random
 
 from peer.blocking import Lane
@@ -48,6 +49,7 @@ class Home:
     """The home peer's side of every file: which version a content is, what is known of its chunks, and reading it.
 
     ``file_ids`` are the fileIds of all versions in the catalog; this peer stores no chunk of these.
+    ``restore_numbers`` are those of the RESTOREs since the start.
     """
 
     def __init__(
@@ -65,6 +67,7 @@ class Home:
         self.catalog_lane = catalog_lane
         self.file_lane = file_lane
         self.file_ids: set[FileId] = set()
+        self.restore_numbers = count()
         self.backups_at_once = Turnstile(Window(MAX_FILES_BACKED_UP))
         self.restores_at_once = Turnstile(Window(MAX_FILES_RESTORED))
         self.read_ahead = Turnstile(Window(MAX_READ_AHEAD_BYTES))

@@ -47,14 +47,15 @@ class RestoredFile:
             self._is_written[-1] = True
 
     @classmethod
-    def create(cls, disk: IDisk, folder: str, name: str, size: int) -> RestoredFile:
+    def create(cls, disk: IDisk, folder: str, name: str, size: int, *, first_number: int = 0) -> RestoredFile:
         """Begin a file of ``size`` bytes in the folder, called as the last part of the path ``name`` is.
 
-        Raises UnusableName, DiskFull, DiskFailed.
+        Its temporary name has the first free number from ``first_number`` on: to begin with one that is free spares to
+        look at those of all files under way. Raises UnusableName, DiskFull, DiskFailed.
         """
         name = _usable(name)
         try:
-            for number in count():
+            for number in count(first_number):
                 temporary = os.path.join(folder, f"{TEMPORARY_PREFIX}{number}")
                 with suppress(FileExistsError):
                     file = disk.open(temporary, create=True, exclusive=True)

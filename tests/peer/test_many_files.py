@@ -11,8 +11,9 @@ from peer.errors import ErrorCode, OperationError
 from protocol.limits import MAX_UNSENT_BYTES
 from protocol.messages import PutChunk
 from protocol.values import CHUNK_SIZE
-from storage.restored import RestoredFile
+from storage.restored import TEMPORARY_PREFIX, RestoredFile
 from storage.source import SourceFile
+from tests.support.disk import Operation
 from tests.support.group import Group
 
 PATHS = [f"/home/photo{number}" for number in range(12)]
@@ -79,6 +80,23 @@ def test_so_many_files_are_restored_at_once(monkeypatch: pytest.MonkeyPatch) -> 
         restored = [group[1].disk.read_file(report.path) for report in reports]
         assert restored == [path.encode() for path in PATHS]
     assert (files.most, files.now) == (3, 0)
+
+
+def test_a_restore_looks_for_no_temporary_name_among_those_of_the_others() -> None:
+    """Else each would try the names of all that are under way: of n files, n² / 2 names."""
+    with Group(1, 2) as group:
+        write_all(group)
+        for path in PATHS:
+            group[1].backup(path, 1)
+        tried: list[str] = []
+
+        def note(operation: Operation) -> None:
+            if TEMPORARY_PREFIX in operation.path and operation.kind in ("create", "open"):
+                tried.append(operation.path)
+
+        group[1].disk.intercept(note)
+        group.run(gatherResults([group[1].begin_restore(path) for path in PATHS]))
+        assert len(tried) == len(PATHS)
 
 
 def test_whoever_is_ended_while_he_waits_takes_nobodys_turn(monkeypatch: pytest.MonkeyPatch) -> None:

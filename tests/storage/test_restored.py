@@ -65,6 +65,13 @@ class TestARestoredFile:
             file.write(items(0, 1, 2))
         assert [os.path.basename(file.commit()) for file in files] == ["photo.jpg", "photo (1).jpg"]
 
+    def test_a_temporary_name_has_the_first_free_number_from_a_given_one_on(
+        self, disk: IDisk, root: str
+    ) -> None:
+        for _ in range(2):
+            RestoredFile.create(disk, root, "photo.jpg", SIZE, first_number=7)
+        assert sorted(disk.list_directory(root)) == [f"{TEMPORARY_PREFIX}7", f"{TEMPORARY_PREFIX}8"]
+
     @pytest.mark.parametrize("is_committed", [False, True])
     def test_to_abort_what_has_ended_leaves_the_next_one_alone(
         self, disk: IDisk, root: str, is_committed: bool
