@@ -67,7 +67,7 @@ class Member:
         group = self.group
         self.storage = open_storage(
             self.disk,
-            STORE,
+            self.config.store,
             peer_id=self.peer_id,
             draw_peer_id=lambda: self.peer_id,
             capacity_bytes=self.capacity_bytes,
