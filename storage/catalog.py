@@ -11,13 +11,14 @@ from typing import Final
 from attrs import define
 from zope.interface import implementer
 
-from protocol.values import ChunkId, FileId
+from protocol.values import ChunkId, FileId, PeerId
 from storage.catalog_rows import (
     BURY,
     INSERT_VERSION,
     RECORD_CHUNK,
     SELECT_CHUNKS,
     SELECT_HOLDERS,
+    SELECT_SOME_HOLDERS,
     SELECT_VERSIONS,
     UPDATE_HOLDERS,
     chunk_row,
@@ -40,6 +41,7 @@ from storage.interfaces import (
     VersionState,
 )
 from storage.layout import Layout
+from storage.lookup import look_up
 
 CATALOG_SCHEMA: Final = Schema("catalog", application_id=0x6270_6361, version=2)
 
@@ -146,13 +148,11 @@ class SqliteCatalog:
 
     def note_holders(self, notes: Sequence[HolderNote]) -> list[HolderChange | None]:
         """See ICatalog."""
-        known: dict[ChunkId, Row | None] = {}
+        known = self._holders([note.chunk_id for note in notes])
         changed: dict[ChunkId, Row] = {}
         changes: list[HolderChange | None] = []
         for note in notes:
-            if note.chunk_id not in known:
-                known[note.chunk_id] = self._holders(note.chunk_id)
-            row = known[note.chunk_id]
+            row = known.get(note.chunk_id)
             if row is None:
                 changes.append(None)
                 continue
@@ -230,12 +230,14 @@ class SqliteCatalog:
         with self._reading_rows():
             return [file_version(row) for row in rows]
 
-    def _holders(self, chunk_id: ChunkId) -> Row | None:
-        row = self._database.row(SELECT_HOLDERS, chunk_id)
-        if row is None:
-            return None
+    def _holders(self, chunk_ids: Sequence[ChunkId]) -> dict[ChunkId, tuple[int, int, frozenset[PeerId]]]:
+        """Version id, desired degree and holders of those chunks that are recorded."""
+        rows = look_up(self._database, chunk_ids, one=SELECT_HOLDERS, some=SELECT_SOME_HOLDERS)
         with self._reading_rows():
-            return (row[0], row[1], unpack_holders(row[2]))
+            return {
+                ChunkId(FileId(file_id), chunk_no): (version_id, desired, unpack_holders(holders))
+                for file_id, chunk_no, version_id, desired, holders in rows
+            }
 
     @contextmanager
     def _reading_rows(self) -> Iterator[None]:

@@ -13,6 +13,7 @@ from protocol.values import FileId
 from storage.database import Row
 from storage.holders import pack_holders, unpack_holders
 from storage.interfaces import FileVersion, Fingerprint, HomeChunk, VersionState
+from storage.lookup import WANTED
 
 SELECT_VERSIONS: Final = (
     "SELECT version_id, path, file_id, desired, size, fingerprint, state, degree_met, salt FROM versions"
@@ -33,10 +34,15 @@ SELECT_CHUNKS: Final = """
     WHERE version_id = ? AND chunk_no >= ? ORDER BY chunk_no LIMIT ?
 """
 SELECT_EVERY_CHUNK: Final = "SELECT chunk_no, algorithm, digest, holders FROM chunks"
-SELECT_HOLDERS: Final = """
-    SELECT versions.version_id, versions.desired, chunks.holders
-    FROM versions JOIN chunks ON chunks.version_id = versions.version_id
+_HOLDERS = "versions.file_id, chunks.chunk_no, versions.version_id, versions.desired, chunks.holders"
+SELECT_HOLDERS: Final = f"""
+    SELECT {_HOLDERS} FROM versions JOIN chunks ON chunks.version_id = versions.version_id
     WHERE versions.file_id = ? AND chunks.chunk_no = ?
+"""
+SELECT_SOME_HOLDERS: Final = f"""
+    {WANTED}
+    SELECT {_HOLDERS} FROM wanted CROSS JOIN versions ON versions.file_id = wanted_file
+    CROSS JOIN chunks ON chunks.version_id = versions.version_id AND chunks.chunk_no = wanted_no
 """
 UPDATE_HOLDERS: Final = "UPDATE chunks SET holders = ? WHERE version_id = ? AND chunk_no = ?"
 BURY: Final = """

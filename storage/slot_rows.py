@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Sequence
-from itertools import chain
 from typing import Any, Final
 from zlib import crc32
 
@@ -16,6 +15,7 @@ from storage.database import Database, Row, Schema
 from storage.errors import IndexDamaged
 from storage.holders import pack_holders, unpack_holders, with_note
 from storage.interfaces import HeldChunk
+from storage.lookup import WANTED, look_up
 
 INDEX_SCHEMA: Final = Schema("index", application_id=0x6270_736C, version=2, damaged=IndexDamaged)
 
@@ -32,12 +32,8 @@ SELECT_ANY: Final = f"SELECT {_COLUMNS} FROM chunks WHERE file_id = ? AND chunk_
 
 SELECT_SHOWN: Final = f"{SELECT_ANY} AND {_IS_SHOWN}"
 
-LOOKED_UP: Final = 64
-"""Ids that SELECT_SOME takes: a look-up among so many costs a sixth to a half of one alone."""
-
-# CROSS JOIN: SQLite then begins with the ids, and never with a walk through the table.
 SELECT_SOME: Final = f"""
-    WITH wanted (wanted_file, wanted_no) AS (VALUES {", ".join(["(?, ?)"] * LOOKED_UP)})
+    {WANTED}
     SELECT {_COLUMNS} FROM wanted CROSS JOIN chunks ON file_id = wanted_file AND chunk_no = wanted_no
 """
 SELECT_SOME_SHOWN: Final = f"{SELECT_SOME} WHERE {_IS_SHOWN}"
@@ -136,16 +132,8 @@ class KnownHolders:
 
 def rows_of(index: Database, chunk_ids: Sequence[ChunkId], *, is_shown: bool) -> dict[ChunkId, Row]:
     """The rows of those chunks that have one. ``is_shown``: only of files that aren't hidden."""
-    found: list[Row] = []
-    if len(chunk_ids) < LOOKED_UP // 4:
-        for chunk_id in chunk_ids:
-            found += index.rows(SELECT_SHOWN if is_shown else SELECT_ANY, chunk_id)
-    else:
-        for first in range(0, len(chunk_ids), LOOKED_UP):
-            some = list(chunk_ids[first : first + LOOKED_UP])
-            some += some[:1] * (LOOKED_UP - len(some))
-            parameters = tuple(chain.from_iterable(some))
-            found += index.rows(SELECT_SOME_SHOWN if is_shown else SELECT_SOME, parameters)
+    one, some = (SELECT_SHOWN, SELECT_SOME_SHOWN) if is_shown else (SELECT_ANY, SELECT_SOME)
+    found = look_up(index, chunk_ids, one=one, some=some)
     return {ChunkId(row[0], row[1]): row for row in found}
 
 

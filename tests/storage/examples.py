@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable
 from hashlib import sha256
 
 from protocol.values import ChunkId, FileId, PeerId
+from storage.catalog import CATALOG_SCHEMA, SqliteCatalog
 from storage.database import create_database
 from storage.disk import IDisk
 from storage.interfaces import ChunkToStore, Fingerprint, IChunkStore
@@ -57,3 +58,12 @@ def open_slot_store(disk: IDisk, root: str) -> SlotChunkStore:
     if not disk.exists(layout.index):
         create_database(disk, layout.index, INDEX_SCHEMA)
     return SlotChunkStore.open(disk=disk, layout=layout)
+
+
+def open_catalog(disk: IDisk, root: str) -> SqliteCatalog:
+    """The catalog in a folder, made if it isn't there."""
+    layout = Layout(root)
+    disk.make_directory(root)
+    if not disk.exists(layout.catalog):
+        create_database(disk, layout.catalog, CATALOG_SCHEMA)
+    return SqliteCatalog.open(disk=disk, layout=layout)

@@ -12,8 +12,7 @@ from zope.interface.verify import verifyObject
 from protocol.chunking import MAX_FILE_SIZE
 from protocol.digest import Digest
 from protocol.values import PeerId
-from storage.catalog import CATALOG_SCHEMA, SqliteCatalog
-from storage.database import create_database
+from storage.catalog import SqliteCatalog
 from storage.disk import IDisk
 from storage.errors import DiskFull
 from storage.interfaces import (
@@ -26,20 +25,11 @@ from storage.interfaces import (
     ICatalog,
     VersionState,
 )
-from storage.layout import Layout
-from tests.storage.examples import a_fingerprint, chunk_id, file_id, peers
+from tests.storage.examples import a_fingerprint, chunk_id, file_id, open_catalog, peers
 from tests.support.disk import MemoryDisk
 
 PATH = "/home/ann/photo.jpg"
 DIGEST = Digest.of(b"the body")
-
-
-def open_catalog(disk: IDisk, root: str) -> SqliteCatalog:
-    layout = Layout(root)
-    disk.make_directory(root)
-    if not disk.exists(layout.catalog):
-        create_database(disk, layout.catalog, CATALOG_SCHEMA)
-    return SqliteCatalog.open(disk=disk, layout=layout)
 
 
 @pytest.fixture

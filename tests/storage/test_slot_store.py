@@ -16,7 +16,6 @@ from storage.errors import DiskFailed
 from storage.interfaces import HolderNote, PutOutcome, ReadOutcome
 from storage.scrub import ScrubBatch
 from storage.slot import HEADER_BYTES
-from storage.slot_rows import LOOKED_UP, SELECT_SOME, SELECT_SOME_SHOWN
 from storage.slot_store import RESERVE_BYTES, SlotChunkStore
 from tests.storage.examples import CAPACITY, a_chunk, chunk_id, file_id, open_slot_store, peers
 from tests.support.disk import MemoryDisk, Operation, PowerLost
@@ -720,14 +719,6 @@ def test_finding_the_over_replicated_is_no_walk_through_all(slots: SlotChunkStor
         " AND (file_id, chunk_no) > (x'', -1) ORDER BY file_id, chunk_no LIMIT 9"
     )
     assert "chunks_over_replicated" in str(plan)
-
-
-@pytest.mark.parametrize("statement", [SELECT_SOME, SELECT_SOME_SHOWN])
-def test_looking_up_many_is_no_walk_through_all(slots: SlotChunkStore, statement: str) -> None:
-    parameters = chunk_id("photo") * LOOKED_UP
-    plan = [row[3] for row in slots._index.rows(f"EXPLAIN QUERY PLAN {statement}", parameters)]
-    assert "SEARCH chunks USING PRIMARY KEY (file_id=? AND chunk_no=?)" in plan
-    assert not any(step.startswith("SCAN chunks") for step in plan)
 
 
 class TestADeletionThatTakesSeveralCalls:
