@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from random import Random
+from typing import Final
 
 from attrs import define
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
@@ -19,6 +20,9 @@ from protocol.timing import response_delay
 from protocol.values import ChunkId, FileId, PeerId
 from storage.capacity import charged_bytes
 from storage.interfaces import ChunkToStore, IChunkStore, PutOutcome
+
+
+_COUNTED_AS: Final = {outcome: f"put_{outcome.name.lower()}" for outcome in PutOutcome}
 
 
 class StoredAnswers:
@@ -85,6 +89,8 @@ class _BeingStored:
     """A chunk on its way to the disk."""
 
     message: PutChunk
+    charge: int
+    """Bytes that it counts for among those on their way; as on the disk: an empty body takes memory too."""
     due: float | None = None
     """When the answer should leave, in the clock's seconds."""
 
@@ -135,12 +141,11 @@ class PutChunkResponder:
             # A repeat of a chunk that is still being written joins that write, and its answer.
             self._counters.count("putchunk_joined")
             return
-        # Charged as on the disk: an empty body takes memory too.
         charge = charged_bytes(len(message.body))
         if self._bytes_being_stored + charge > MAX_BYTES_BEING_STORED:
             self._counters.count("putchunk_over_backlog")
             return
-        being_stored = self._being_stored[chunk_id] = _BeingStored(message)
+        being_stored = self._being_stored[chunk_id] = _BeingStored(message, charge)
         self._bytes_being_stored += charge
         holders = self._recent_holders(chunk_id) | {self._peer_id}
         item = ChunkToStore(chunk_id, message.replication_degree, message.body, holders)
@@ -161,14 +166,14 @@ class PutChunkResponder:
 
     def _is_settled(self, outcome: PutOutcome | Failure, being_stored: _BeingStored) -> None:
         message = being_stored.message
-        self._bytes_being_stored -= charged_bytes(len(message.body))
+        self._bytes_being_stored -= being_stored.charge
         is_wanted = self._being_stored.get(message.chunk_id) is being_stored
         if is_wanted:
             del self._being_stored[message.chunk_id]
         if isinstance(outcome, Failure):
             self._log.failure("a chunk was not stored", outcome)
             return
-        self._counters.count(f"put_{outcome.name.lower()}")
+        self._counters.count(_COUNTED_AS[outcome])
         if not is_wanted:
             return
         if outcome in (PutOutcome.STORED, PutOutcome.HELD, PutOutcome.MENDED):
