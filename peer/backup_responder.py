@@ -21,7 +21,6 @@ from protocol.values import ChunkId, FileId, PeerId
 from storage.capacity import charged_bytes
 from storage.interfaces import ChunkToStore, IChunkStore, PutOutcome
 
-
 _COUNTED_AS: Final = {outcome: f"put_{outcome.name.lower()}" for outcome in PutOutcome}
 
 

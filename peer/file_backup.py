@@ -13,7 +13,7 @@ from twisted.python.failure import Failure
 from peer.backup import ChunkBackup, ChunkBackups, ChunkToBackUp
 from peer.home import Home, batches, is_of
 from peer.traffic import Place
-from peer.waiting import TaskGroup
+from peer.waiting import TaskGroup, uninterrupted
 from protocol.chunking import chunk_length
 from protocol.digest import Digest
 from protocol.values import ChunkId, PeerId
@@ -71,51 +71,78 @@ class FileBackup:
         self._ended: list[_EndedRun] = []
         self._degrees: list[int] = []
         self._timer: IDelayedCall | None = None
+        self._source: SourceFile | None = None
+        self._version: FileVersion | None = None
 
     async def run(self) -> BackupOutcome:
         """Back the file up in its turn; what the disk or the file itself forbids is a StorageError."""
-        async with self._home.backups_at_once.place():
-            return await self._back_up()
-
-    async def _back_up(self) -> BackupOutcome:
-        source = await self._home.open(self._path)
         try:
-            version = await self._home.version_for(source, self._path, self._desired)
-            try:
-                await self._back_up_chunks(source, version)
-            except SourceChanged:
-                self._stop_runs()
-                if version.state is VersionState.UNDER_WAY:
-                    await self._home.bury([version])
-                raise
-            except CancelledError:
-                self._stop_runs()
-                await self._write_down(version, self._ended)
-                raise
+            # While it is read only: to wait for the answers takes neither an open file nor what was read.
+            async with self._home.reads_at_once.place():
+                version = await self._read_all()
+            await self._settle(version)
+        except SourceChanged:
+            self._stop_runs()
+            if self._version is not None and self._version.state is VersionState.UNDER_WAY:
+                await self._home.bury([self._version])
+            raise
+        except CancelledError:
+            self._stop_runs()
+            if self._version is not None:
+                await self._write_down(self._version, self._ended)
+            raise
         finally:
             self._stop_runs()
-            await self._home.file_lane.run(source.close)
         return await self._finish(version)
 
-    async def _back_up_chunks(self, source: SourceFile, version: FileVersion) -> None:
-        for numbers in batches(version.chunk_count):
-            known = await self._home.known_chunks(version, numbers)
-            safe = [no for no in numbers if self._is_safe(known.get(no), version)]
-            for no in safe:
-                self._count(version, len(known[no].holders))
-            if len(safe) < len(numbers):
-                async with self._home.read_ahead.place(sum(chunk_length(version.size, no) for no in numbers)):
-                    read = await self._home.read(source, numbers)
-                    for no, (body, digest) in zip(numbers, read, strict=True):
-                        if no not in safe:
-                            await self._start(version, known.get(no), no, body, digest)
-            self._tasks.check()
+    async def _read_all(self) -> FileVersion:
+        """Read the original from end to end, and begin a run for each chunk that needs one."""
+        file_lane = self._home.file_lane
+        try:
+            source: SourceFile = await file_lane.run(self._open)
+            version, is_new = await self._home.version_for(source, self._path, self._desired)
+            self._version = version
+            for numbers in batches(version.chunk_count):
+                known = {} if is_new else await self._home.known_chunks(version, numbers)
+                await self._read_some(source, version, numbers, known)
+                self._tasks.check()
+            await file_lane.run(source.check_unchanged)
+        finally:
+            await uninterrupted(self._close())
+        return version
+
+    def _open(self) -> SourceFile:
+        """Open the original. Kept here, since a BACKUP that is cancelled meanwhile is never told of it."""
+        self._source = SourceFile.open(self._home.disk, self._path)
+        return self._source
+
+    async def _close(self) -> None:
+        def close() -> None:
+            if self._source is not None:
+                self._source.close()
+
+        await self._home.file_lane.run(close)
+
+    async def _read_some(
+        self, source: SourceFile, version: FileVersion, numbers: range, known: dict[int, HomeChunk]
+    ) -> None:
+        safe = [no for no in numbers if self._is_safe(known.get(no), version)]
+        for no in safe:
+            self._count(version, len(known[no].holders))
+        if len(safe) < len(numbers):
+            async with self._home.read_ahead.place(sum(chunk_length(version.size, no) for no in numbers)):
+                read = await self._home.read(source, numbers)
+                for no, (body, digest) in zip(numbers, read, strict=True):
+                    if no not in safe:
+                        await self._start(version, known.get(no), no, body, digest)
+
+    async def _settle(self, version: FileVersion) -> None:
+        """Wait until every run has ended and is recorded."""
         while True:
             await self._tasks.join()
             if not self._ended:
                 break
             await self._record_ended(version)
-        await self._home.file_lane.run(source.check_unchanged)
 
     def _stop_runs(self) -> None:
         self._tasks.cancel()
@@ -222,11 +249,8 @@ class FileBackup:
         )
         if outcome.perceived_min > 0:
             degree_met = outcome.below_degree == 0
-            home = self._home
-            await home.catalog_lane.run(
-                partial(home.catalog.finish_version, degree_met=degree_met), version.version_id
+            superseded: list[FileVersion] = await self._home.catalog_lane.run(
+                partial(self._home.catalog.finish_version, degree_met=degree_met), version.version_id
             )
-            if degree_met:
-                versions = await home.versions(self._path)
-                await home.bury([old for old in versions if old.version_id < version.version_id])
+            await self._home.bury(superseded)
         return outcome

@@ -11,7 +11,7 @@ from peer.blocking import Lane
 from peer.delete import DeadFiles
 from peer.waiting import Turnstile, uninterrupted
 from protocol.digest import Digest
-from protocol.limits import MAX_FILES_BACKED_UP, MAX_FILES_RESTORED, MAX_READ_AHEAD_BYTES
+from protocol.limits import MAX_FILES_READ, MAX_FILES_RESTORED, MAX_READ_AHEAD_BYTES
 from protocol.values import ChunkId, FileId
 from protocol.window import Window
 from storage.disk import IDisk
@@ -68,7 +68,7 @@ class Home:
         self.file_lane = file_lane
         self.file_ids: set[FileId] = set()
         self.restore_numbers = count()
-        self.backups_at_once = Turnstile(Window(MAX_FILES_BACKED_UP))
+        self.reads_at_once = Turnstile(Window(MAX_FILES_READ))
         self.restores_at_once = Turnstile(Window(MAX_FILES_RESTORED))
         self.read_ahead = Turnstile(Window(MAX_READ_AHEAD_BYTES))
         self._dead_files = dead_files
@@ -81,11 +81,6 @@ class Home:
     def is_ours(self, file_id: FileId) -> bool:
         """Whether the file is one of this peer's own."""
         return file_id in self.file_ids
-
-    async def open(self, path: str) -> SourceFile:
-        """Open the original for reading; the StorageErrors of source files."""
-        source: SourceFile = await self.file_lane.run(SourceFile.open, self.disk, path)
-        return source
 
     async def read(self, source: SourceFile, numbers: range) -> list[ReadChunk]:
         """Read some chunks of the original, each with its digest."""
@@ -123,14 +118,16 @@ class Home:
         chunk = (await self.known_chunks(version, range(no, no + 1))).get(no)
         return None if chunk is None else (version, chunk)
 
-    async def version_for(self, source: SourceFile, path: str, desired: int) -> FileVersion:
+    async def version_for(self, source: SourceFile, path: str, desired: int) -> tuple[FileVersion, bool]:
         """The version that the file's content belongs to: the newest one while it is unchanged, else a new one.
+
+        True with it: it is new, and nothing is known of its chunks.
 
         An unfinished version of other content is buried: nobody can ever restore it.
         """
         versions = await self.versions(path)
         if versions and await self._is_unchanged(source, versions[0]):
-            return await self._kept(versions[0], source.fingerprint, desired)
+            return await self._kept(versions[0], source.fingerprint, desired), False
         salt = self._random.randbytes(SALT_BYTES)
         file_id = new_file_id(salt, path, source.fingerprint)
         self.file_ids.add(file_id)
@@ -138,7 +135,7 @@ class Home:
             self.catalog.begin_version, path, file_id, salt, desired, source.fingerprint
         )
         await self.bury([old for old in versions if old.state is VersionState.UNDER_WAY])
-        return version
+        return version, True
 
     async def bury(self, versions: list[FileVersion]) -> None:
         """Forget these versions for good, and have the group delete their chunks.

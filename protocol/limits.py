@@ -32,9 +32,9 @@ MAX_UNSENT_BYTES = 4_096_000
 # once from each holding what was read of it.
 MAX_READ_AHEAD_BYTES = 32_768_000
 
-# Files being backed up at once; the others wait for their turn. Each is an open file; stops thousands of BACKUPs from
-# using up what a process may have open, usually 1,024.
-MAX_FILES_BACKED_UP = 600
+# Files being read at once to be backed up; the others wait for their turn. Each is open; stops thousands of BACKUPs
+# from using up what a process may have open, usually 1,024.
+MAX_FILES_READ = 600
 
 # Files being restored at once, for the same reason.
 MAX_FILES_RESTORED = 300

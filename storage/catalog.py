@@ -15,6 +15,7 @@ from protocol.values import ChunkId, FileId, PeerId
 from storage.catalog_rows import (
     BURY,
     INSERT_VERSION,
+    OLDER_OF_PATH,
     RECORD_CHUNK,
     SELECT_CHUNKS,
     SELECT_HOLDERS,
@@ -99,9 +100,10 @@ class SqliteCatalog:
         with self._changing(version_id) as connection:
             connection.executemany(RECORD_CHUNK, [chunk_row(version_id, chunk) for chunk in chunks])
 
-    def finish_version(self, version_id: int, *, degree_met: bool) -> None:
+    def finish_version(self, version_id: int, *, degree_met: bool) -> list[FileVersion]:
         """See ICatalog."""
         self._set_state(version_id, VersionState.COMPLETE, degree_met=degree_met)
+        return self._all(OLDER_OF_PATH, (version_id,)) if degree_met else []
 
     def reopen_version(self, version_id: int) -> None:
         """See ICatalog."""

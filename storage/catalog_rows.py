@@ -18,6 +18,9 @@ from storage.lookup import WANTED
 SELECT_VERSIONS: Final = (
     "SELECT version_id, path, file_id, desired, size, fingerprint, state, degree_met, salt FROM versions"
 )
+OLDER_OF_PATH: Final = """
+    WHERE path = (SELECT path FROM versions WHERE version_id = ?1) AND version_id < ?1 ORDER BY version_id DESC
+"""
 INSERT_VERSION: Final = """
     INSERT INTO versions (path, file_id, desired, size, fingerprint, state, degree_met, salt)
     VALUES (?, ?, ?, ?, ?, ?, 0, ?)

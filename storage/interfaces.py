@@ -272,8 +272,11 @@ class ICatalog(Interface):
     def record_chunks(version_id: int, chunks: Sequence[HomeChunk]) -> None:
         """Write down chunks as they are given here. A digest of None leaves the one that is known."""
 
-    def finish_version(version_id: int, *, degree_met: bool) -> None:
-        """The version is COMPLETE."""
+    def finish_version(version_id: int, *, degree_met: bool) -> list[FileVersion]:
+        """The version is COMPLETE: those that are of no more use, newest first.
+
+        They are the older ones of its path, once its degree is met.
+        """
 
     def set_desired(version_id: int, desired: int) -> None:
         """Another degree is asked for; a higher one isn't met yet."""

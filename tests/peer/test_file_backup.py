@@ -355,14 +355,28 @@ class TestChangedMeanwhile:
     def test_it_fails_also_when_every_chunk_has_its_degree(self) -> None:
         """SPEC.md 3.33: what was read before the change and what was read after it belong to no file."""
         with Group(1, 2) as group:
+            group[1].write(PATH, several(200))
+            running = group[1].begin_backup(PATH, 1)
+            while not group.said(PutChunk):
+                group.pass_time(0.001)
+            group[1].write(PATH, several(200, b"y"))
+            assert refusal(group, running) is ErrorCode.SOURCE_CHANGED
+            group.pass_time(LATER)
+            assert (group[2].held(), versions(group[1])) == ([], [])
+
+    def test_a_change_after_all_was_read_is_for_the_next_backup(self) -> None:
+        """SPEC.md 3.33, 3.34: what was read is a file that there was."""
+        with Group(1, 2) as group:
             group[1].write(PATH, several(20))
             running = group[1].begin_backup(PATH, 1)
             while len(group.said(PutChunk)) < 20:
                 group.pass_time(0.001)
             group[1].write(PATH, several(20, b"y"))
-            assert refusal(group, running) is ErrorCode.SOURCE_CHANGED
-            group.pass_time(LATER)
-            assert (group[2].held(), versions(group[1])) == ([], [])
+            first = group.run(running)
+            assert (first.below_degree, group[1].restore(PATH)) == (0, several(20))
+            second = group[1].backup(PATH, 1)
+            assert second.file_id != first.file_id
+            assert group[1].restore(PATH) == several(20, b"y")
 
     def test_other_bytes_are_never_sent_in_a_chunks_name(self) -> None:
         """SPEC.md 3.27: not even if nothing but the bytes has changed."""

@@ -10,6 +10,7 @@ from twisted.internet.defer import gatherResults
 from peer.errors import ErrorCode, OperationError
 from protocol.limits import MAX_UNSENT_BYTES
 from protocol.messages import PutChunk
+from protocol.timing import ATTEMPT_WAITS
 from protocol.values import CHUNK_SIZE
 from storage.restored import TEMPORARY_PREFIX, RestoredFile
 from storage.source import SourceFile
@@ -59,14 +60,49 @@ def count_files(patch: pytest.MonkeyPatch, kind: type[Any], begin: str, *ends: s
     return counted
 
 
-def test_so_many_files_are_backed_up_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("peer.home.MAX_FILES_BACKED_UP", 3)
+def test_so_many_files_are_read_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("peer.home.MAX_FILES_READ", 3)
     files = count_files(monkeypatch, SourceFile, "open", "close")
     with Group(1, 2) as group:
         write_all(group)
         reports = group.run(gatherResults([group[1].begin_backup(path, 1) for path in PATHS]))
         assert [report.below_degree for report in reports] == [0] * len(PATHS)
     assert (files.most, files.now) == (3, 0)
+
+
+def test_a_file_that_waits_for_answers_keeps_nobody_from_being_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Else 1,000 small files would take the delay of the STOREDs as often as it takes turns to open them."""
+    monkeypatch.setattr("peer.home.MAX_FILES_READ", 3)
+    files = count_files(monkeypatch, SourceFile, "open", "close")
+    with Group(1) as group:
+        write_all(group)
+        running = [group[1].begin_backup(path, 1) for path in PATHS]
+        group.pass_time(ATTEMPT_WAITS[0] / 2)
+        assert len(group.said(PutChunk)) == len(PATHS)
+        assert files.now == 0
+        group.add(2)
+        assert [group.run(backup).below_degree for backup in running] == [0] * len(PATHS)
+
+
+@pytest.mark.parametrize("step", range(40))
+def test_a_file_is_closed_whenever_its_backup_is_cancelled(
+    monkeypatch: pytest.MonkeyPatch, step: int
+) -> None:
+    """Also while the thread for such things opens or closes it, or has still to come to that."""
+    files = count_files(monkeypatch, SourceFile, "open", "close")
+    with Group(1, 2) as group:
+        write_all(group)
+        running = [group[1].begin_backup(path, 2) for path in PATHS]
+        group.pass_time(step * 0.001)
+        deletions = [group[1].begin_delete(path) for path in PATHS]
+        for backup in running:
+            with pytest.raises(OperationError) as raised:
+                group.run(backup)
+            assert raised.value.code is ErrorCode.CANCELLED
+        for deletion in deletions:
+            deletion.addErrback(lambda failure: failure.trap(OperationError))
+        group.pass_time(1.0)
+        assert files.now == 0
 
 
 def test_so_many_files_are_restored_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -100,7 +136,7 @@ def test_a_restore_looks_for_no_temporary_name_among_those_of_the_others() -> No
 
 
 def test_whoever_is_ended_while_he_waits_takes_nobodys_turn(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("peer.home.MAX_FILES_BACKED_UP", 1)
+    monkeypatch.setattr("peer.home.MAX_FILES_READ", 1)
     with Group(1) as group:
         write_all(group)
         first, waiting, last = (group[1].begin_backup(path, 1) for path in PATHS[:3])

@@ -116,6 +116,16 @@ class TestVersions:
         found = catalog.versions(PATH)[0]
         assert (found.state, found.degree_met) == (VersionState.COMPLETE, False)
 
+    def test_once_its_degree_is_met_the_older_ones_of_its_path_are_of_no_more_use(
+        self, catalog: SqliteCatalog
+    ) -> None:
+        oldest, older, newest = (begin(catalog, name) for name in "abc")
+        begin(catalog, "d", "/another")
+        assert catalog.finish_version(older.version_id, degree_met=True) == [oldest]
+        complete = catalog.versions(PATH)[1]
+        assert catalog.finish_version(newest.version_id, degree_met=False) == []
+        assert catalog.finish_version(newest.version_id, degree_met=True) == [complete, oldest]
+
     def test_its_degree_and_fingerprint_can_change(self, catalog: SqliteCatalog) -> None:
         version_id = begin(catalog).version_id
         catalog.set_desired(version_id, 5)
