@@ -16,7 +16,8 @@ PUSH_INTERVAL = 0.1
 class ProgressPush:
     """A ProgressListener that sends on what it is told, with at most one report on its way.
 
-    What comes meanwhile replaces what waits: a client that doesn't read costs one report, not a queue.
+    What comes meanwhile replaces what waits: a client that doesn't read costs one report, not a queue. Of an operation
+    that has all done with its first report, and ends within PUSH_INTERVAL, the answer tells enough.
     """
 
     def __init__(self, send: Callable[[Progress], Deferred[Any]], *, clock: IReactorTime) -> None:
@@ -25,27 +26,33 @@ class ProgressPush:
         self._waiting: Progress | None = None
         self._pause: IDelayedCall | None = None
         self._is_on_its_way = False
+        self._has_sent = False
         self._is_over = False
 
     def __call__(self, progress: Progress) -> None:
         """Tell the client, now or as soon as it is its time."""
         self._waiting = progress
-        if not self._is_on_its_way and self._pause is None:
+        if self._is_on_its_way or self._pause is not None:
+            return
+        if progress.done == progress.total and not self._has_sent:
+            self._pause = self._clock.callLater(PUSH_INTERVAL, self._resume)
+        else:
             self._push()
 
     def finish(self) -> None:
-        """Send what still waits, whatever the time: the operation has ended."""
+        """The operation has ended: send what still waits, whatever the time, if any was sent before."""
         if self._pause is not None:
             self._pause.cancel()
             self._pause = None
-        self._push()
+        if self._has_sent:
+            self._push()
         self._is_over = True
 
     def _push(self) -> None:
         if self._waiting is None or self._is_over:
             return
         progress, self._waiting = self._waiting, None
-        self._is_on_its_way = True
+        self._is_on_its_way = self._has_sent = True
         self._send(progress).addCallbacks(self._taken, self._gone)
 
     def _taken(self, _answer: object) -> None:

@@ -67,6 +67,27 @@ def test_the_last_goes_out_whatever_the_time_and_nothing_after_it() -> None:
     assert clock.getDelayedCalls() == []
 
 
+def test_an_operation_of_one_step_tells_nothing_but_its_answer() -> None:
+    """A thousand small files would else cost a thousand reports, each overtaken by its answer."""
+    client, clock = Client(), Clock()
+    push = ProgressPush(client.send, clock=clock)
+    push(at(100))
+    clock.advance(0.9 * PUSH_INTERVAL)
+    push.finish()
+    assert client.sent == []
+    assert clock.getDelayedCalls() == []
+
+
+def test_one_whose_end_takes_its_time_tells_all_the_same_that_all_is_done() -> None:
+    client, clock = Client(), Clock()
+    push = ProgressPush(client.send, clock=clock)
+    push(at(100))
+    clock.advance(PUSH_INTERVAL)
+    assert client.sent == [100]
+    push.finish()
+    assert client.sent == [100]
+
+
 def test_an_operation_that_says_nothing_more_leaves_no_timer() -> None:
     client, clock = Client(), Clock()
     push = ProgressPush(client.send, clock=clock)
