@@ -106,9 +106,10 @@ class FileBackup:
                 known = {} if is_new else await self._home.known_chunks(version, numbers)
                 await self._read_some(source, version, numbers, known)
                 self._tasks.check()
-            await file_lane.run(source.check_unchanged)
-        finally:
+            await file_lane.run(source.close_unchanged)
+        except BaseException:
             await uninterrupted(self._close())
+            raise
         return version
 
     def _open(self) -> SourceFile:

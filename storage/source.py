@@ -66,12 +66,14 @@ class SourceFile:
         """
         return [self._read(no) for no in range(first_no, min(first_no + count, self.chunk_count))]
 
-    def check_unchanged(self) -> None:
-        """Raise SourceChanged unless the open file, and the one at the path, are what was opened."""
+    def close_unchanged(self) -> None:
+        """Let go of the file, and raise SourceChanged unless it, and the one at the path, are what was opened."""
         try:
             now = (Fingerprint.of(self._file.stat()), Fingerprint.of(self._disk.stat(self.path)))
         except OSError as error:
             raise SourceChanged(self.path) from error
+        finally:
+            self.close()
         if now != (self.fingerprint, self.fingerprint):
             raise SourceChanged(self.path)
 

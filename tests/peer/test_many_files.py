@@ -28,8 +28,11 @@ class Counted:
         self.most = 0
 
     def add(self, amount: int) -> None:
-        self.now += amount
-        self.most = max(self.most, self.now)
+        self.set(self.now + amount)
+
+    def set(self, number: int) -> None:
+        self.now = number
+        self.most = max(self.most, number)
 
 
 def write_all(group: Group) -> None:
@@ -41,15 +44,19 @@ def write_all(group: Group) -> None:
 def count_files(patch: pytest.MonkeyPatch, kind: type[Any], begin: str, *ends: str) -> Counted:
     """Count the files of a kind between the calls that open one and that let go of it."""
     counted = Counted()
+    now_open: dict[int, Any] = {}
     begun, ended = getattr(kind, begin), {name: getattr(kind, name) for name in ends}
 
     def opened(_cls: type[Any], *args: Any, **options: Any) -> Any:
-        counted.add(1)
-        return begun(*args, **options)
+        file = begun(*args, **options)
+        now_open[id(file)] = file
+        counted.set(len(now_open))
+        return file
 
     def closing(name: str) -> Any:
         def closed(file: Any) -> Any:
-            counted.add(-1)
+            now_open.pop(id(file), None)
+            counted.set(len(now_open))
             return ended[name](file)
 
         return closed

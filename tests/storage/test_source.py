@@ -49,8 +49,7 @@ class TestReading:
         assert source.fingerprint == Fingerprint.of(disk.stat(photo))
         assert source.read_chunks(0, 2) == [b"a" * 64_000, b"b" * 64_000]
         assert source.read_chunks(1, 99) == [b"b" * 64_000, b"c" * 10]
-        source.check_unchanged()
-        source.close()
+        source.close_unchanged()
 
     @pytest.mark.parametrize(("size", "lengths"), [(0, [0]), (1, [1]), (64_000, [64_000, 0])])
     def test_the_last_chunk_is_always_shorter(
@@ -67,8 +66,7 @@ class TestReading:
         (tmp_path / "link").symlink_to("file")
         source = SourceFile.open(PosixDisk(), str(tmp_path / "link"))
         assert source.read_chunks(0, 1) == [b"content"]
-        source.check_unchanged()
-        source.close()
+        source.close_unchanged()
 
     def test_closing_twice_does_no_harm(self, disk: IDisk, photo: str) -> None:
         source = SourceFile.open(disk, photo)
@@ -84,23 +82,20 @@ class TestChanges:
         if isinstance(disk, PosixDisk):
             os.utime(photo, ns=(1, 1))
         with pytest.raises(SourceChanged, match="back it up again"):
-            source.check_unchanged()
-        source.close()
+            source.close_unchanged()
 
     def test_a_file_that_was_replaced_has_changed(self, disk: IDisk, root: str, photo: str) -> None:
         source = SourceFile.open(disk, photo)
         write(disk, f"{root}/other", b"other")
         disk.rename(f"{root}/other", photo)
         with pytest.raises(SourceChanged):
-            source.check_unchanged()
-        source.close()
+            source.close_unchanged()
 
     def test_a_file_that_was_removed_has_changed(self, disk: IDisk, photo: str) -> None:
         source = SourceFile.open(disk, photo)
         disk.remove(photo)
         with pytest.raises(SourceChanged):
-            source.check_unchanged()
-        source.close()
+            source.close_unchanged()
 
     def test_a_file_that_is_shorter_than_it_was_is_noticed_in_reading(self, disk: IDisk, photo: str) -> None:
         source = SourceFile.open(disk, photo)
