@@ -12,7 +12,7 @@ from peer.file_backup import ReportProgress
 from peer.home import Home, batches
 from peer.restore import ChunkRestore, ChunkRestores, Judged
 from peer.traffic import Place
-from peer.waiting import TaskGroup
+from peer.waiting import TaskGroup, uninterrupted
 from protocol.chunking import chunk_length
 from protocol.digest import Digest
 from protocol.values import Body, ChunkId, PeerId
@@ -58,7 +58,7 @@ class FileRestore:
             restored_path: str = await file_lane.run(target.commit)
         except BaseException:
             self._stop_runs()
-            await file_lane.run(self._abort)
+            await uninterrupted(self._abort())
             raise
         return RestoreOutcome(version, restored_path)
 
@@ -70,9 +70,12 @@ class FileRestore:
         )
         return self._target
 
-    def _abort(self) -> None:
-        if self._target is not None:
-            self._target.abort()
+    async def _abort(self) -> None:
+        def abort() -> None:
+            if self._target is not None:
+                self._target.abort()
+
+        await self._home.file_lane.run(abort)
 
     async def _newest_complete(self) -> FileVersion:
         versions = await self._home.versions(self._path)

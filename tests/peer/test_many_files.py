@@ -15,7 +15,7 @@ from protocol.values import CHUNK_SIZE
 from storage.restored import TEMPORARY_PREFIX, RestoredFile
 from storage.source import SourceFile
 from tests.support.disk import Operation
-from tests.support.group import Group
+from tests.support.group import STORE, Group
 
 PATHS = [f"/home/photo{number}" for number in range(12)]
 
@@ -123,6 +123,24 @@ def test_so_many_files_are_restored_at_once(monkeypatch: pytest.MonkeyPatch) -> 
         restored = [group[1].disk.read_file(report.path) for report in reports]
         assert restored == [path.encode() for path in PATHS]
     assert (files.most, files.now) == (3, 0)
+
+
+@pytest.mark.parametrize("step", range(20))
+def test_a_stop_leaves_no_file_of_a_restore(step: int) -> None:
+    """SPEC.md 4.14: a service that stops cancels twice what is under way, the second time what it cleans up."""
+    with Group(1, 2) as group:
+        write_all(group)
+        for path in PATHS:
+            group[1].backup(path, 1)
+        running = [group[1].begin_restore(path) for path in PATHS]
+        group.pass_time(step * 0.002)
+        assert group[1].peer is not None
+        group[1].peer.operations.stop()
+        group[1].stop()
+        for ending in running:
+            ending.addErrback(lambda failure: failure.trap(OperationError))
+        left = group[1].disk.list_directory(f"{STORE}/restored")
+        assert [name for name in left if name.startswith(TEMPORARY_PREFIX)] == []
 
 
 def test_a_restore_looks_for_no_temporary_name_among_those_of_the_others() -> None:

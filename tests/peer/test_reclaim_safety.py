@@ -46,7 +46,7 @@ class Story:
         for peer_id in peer_ids:
             delay = self.group.random.uniform(0.0, within)
             self.group.clock.callLater(
-                delay, lambda peer=self.group[peer_id]: let_go(peer.begin_reclaim(kbytes))
+                delay, lambda peer=self.group[peer_id]: peer.peer and let_go(peer.begin_reclaim(kbytes))
             )
 
     def check_nothing_is_lost(self) -> None:
