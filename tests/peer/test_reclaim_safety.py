@@ -45,9 +45,12 @@ class Story:
         """Let peers give space back at the same moment, or at moments within some seconds."""
         for peer_id in peer_ids:
             delay = self.group.random.uniform(0.0, within)
-            self.group.clock.callLater(
-                delay, lambda peer=self.group[peer_id]: peer.peer and let_go(peer.begin_reclaim(kbytes))
-            )
+            self.group.clock.callLater(delay, self._begin_reclaim, peer_id, kbytes)
+
+    def _begin_reclaim(self, peer_id: int, kbytes: int) -> None:
+        # Whoever was killed meanwhile has nobody who asks him.
+        if self.group[peer_id].peer is not None:
+            let_go(self.group[peer_id].begin_reclaim(kbytes))
 
     def check_nothing_is_lost(self) -> None:
         """See that every chunk has a copy, and that the file is what it was."""
