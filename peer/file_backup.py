@@ -108,7 +108,7 @@ class FileBackup:
                 self._tasks.check()
             await file_lane.run(source.close_unchanged)
         except BaseException:
-            await uninterrupted(self._close())
+            await uninterrupted(file_lane.run(self._close))
             raise
         return version
 
@@ -117,12 +117,9 @@ class FileBackup:
         self._source = SourceFile.open(self._home.disk, self._path)
         return self._source
 
-    async def _close(self) -> None:
-        def close() -> None:
-            if self._source is not None:
-                self._source.close()
-
-        await self._home.file_lane.run(close)
+    def _close(self) -> None:
+        if self._source is not None:
+            self._source.close()
 
     async def _read_some(
         self, source: SourceFile, version: FileVersion, numbers: range, known: dict[int, HomeChunk]

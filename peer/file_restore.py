@@ -58,7 +58,7 @@ class FileRestore:
             restored_path: str = await file_lane.run(target.commit)
         except BaseException:
             self._stop_runs()
-            await uninterrupted(self._abort())
+            await uninterrupted(file_lane.run(self._abort))
             raise
         return RestoreOutcome(version, restored_path)
 
@@ -70,12 +70,9 @@ class FileRestore:
         )
         return self._target
 
-    async def _abort(self) -> None:
-        def abort() -> None:
-            if self._target is not None:
-                self._target.abort()
-
-        await self._home.file_lane.run(abort)
+    def _abort(self) -> None:
+        if self._target is not None:
+            self._target.abort()
 
     async def _newest_complete(self) -> FileVersion:
         versions = await self._home.versions(self._path)

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Coroutine
 from contextlib import asynccontextmanager
 from typing import Any
 
-from twisted.internet.defer import Deferred, succeed
+from twisted.internet.defer import Deferred, ensureDeferred, succeed
 from twisted.python.failure import Failure
 
 from protocol.window import Window
@@ -66,10 +66,10 @@ class Turnstile:
             window.add(size)
 
 
-def uninterrupted(task: Coroutine[Deferred[Any], Any, None]) -> Deferred[None]:
+def uninterrupted(task: Coroutine[Deferred[Any], Any, None] | Deferred[None]) -> Deferred[None]:
     """Fires when *task* has ended; cancelling it cancels the waiting alone, and the task goes on."""
     waiting: Deferred[None] = Deferred()
-    Deferred.fromCoroutine(task).chainDeferred(waiting)
+    ensureDeferred(task).chainDeferred(waiting)
     return waiting
 
 

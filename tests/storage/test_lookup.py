@@ -74,8 +74,20 @@ def test_one_statement_is_made_for_many(looked_up: tuple[Database, str, str]) ->
     assert len(made) == 1
 
 
-def test_looking_up_many_is_no_walk_through_all(looked_up: tuple[Database, str, str]) -> None:
-    database, _, some = looked_up
-    plan = [row[3] for row in database.rows(f"EXPLAIN QUERY PLAN {some}", chunk_id("photo") * LOOKED_UP)]
-    assert any(step.startswith("SEARCH chunks USING PRIMARY KEY") for step in plan)
+@pytest.mark.parametrize(
+    ("name", "statement", "key"),
+    [
+        ("index", SELECT_SOME, "file_id"),
+        ("index", SELECT_SOME_SHOWN, "file_id"),
+        ("catalog", SELECT_SOME_HOLDERS, "version_id"),
+    ],
+)
+def test_looking_up_many_is_no_walk_through_all(
+    request: pytest.FixtureRequest, name: str, statement: str, key: str
+) -> None:
+    """Neither through all chunks nor through all of a file."""
+    database: Database = request.getfixturevalue(name)
+    parameters = chunk_id("photo") * LOOKED_UP
+    plan = [row[3] for row in database.rows(f"EXPLAIN QUERY PLAN {statement}", parameters)]
+    assert f"SEARCH chunks USING PRIMARY KEY ({key}=? AND chunk_no=?)" in plan
     assert not any(step.startswith(("SCAN chunks", "SCAN versions")) for step in plan)

@@ -1,4 +1,4 @@
-"""Progress is pushed at most ten times a second, one at a time, and the last always (SPEC.md 10.3)."""
+"""Progress is pushed at most ten times a second, one at a time, and the last if any was before (SPEC.md 10.8)."""
 
 from attrs import define, field
 from twisted.internet.defer import Deferred
