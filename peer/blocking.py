@@ -195,7 +195,7 @@ class Lane:
         """
         entry = _Entry(call=batch_call, payload=item, size=self._item_bytes(item), is_batchable=True)
         if self._is_stopped:
-            tell(Failure(self._stopped()), *args)
+            self._tell(tell, Failure(self._stopped()), args)
         else:
             self._enqueue(entry, tell, args)
 
@@ -310,15 +310,18 @@ class Lane:
             # A Deferred refers to its entry: let go of here, both are freed without the garbage collector.
             tell, entry.tell = entry.tell, None
             if tell is not None and not entry.is_cancelled:
-                try:
-                    tell(answer, *entry.tell_args)
-                except Exception:
-                    # Whatever it is: the next one is told all the same.
-                    self._log.failure("what came of a call in {lane} could not be told", lane=self._name)
+                self._tell(tell, answer, entry.tell_args)
         if self._is_idle:
             waiting, self._waiting_for_drained = self._waiting_for_drained, []
             for drained in waiting:
                 drained.callback(None)
+
+    def _tell(self, tell: Callable[..., object], answer: Any, args: tuple[Any, ...]) -> None:
+        try:
+            tell(answer, *args)
+        except BaseException:
+            # Whatever it is, and as a Deferred would: the next one is told all the same.
+            self._log.failure("what came of a call in {lane} could not be told", lane=self._name)
 
     def _answers(self, result: Any, batch: list[_Entry]) -> Sequence[Any]:
         if isinstance(result, Failure):

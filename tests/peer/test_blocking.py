@@ -338,23 +338,28 @@ def test_what_is_handed_in_is_told_why_nothing_came_of_it() -> None:
     assert world.disk.calls == []
 
 
-def test_one_who_fails_when_he_is_told_keeps_nobody_else_from_being_told() -> None:
+@pytest.mark.parametrize("error", [ZeroDivisionError(), SystemExit(1)])
+def test_one_who_fails_when_he_is_told_keeps_nobody_else_from_being_told(error: BaseException) -> None:
     world = World()
     told: list[str] = []
     logged: list[LogEvent] = []
     observer = cast(ILogObserver, logged.append)
 
-    world.lane.hand_in(world.disk.put, "a", lambda _outcome: 1 // 0)
-    world.lane.hand_in(world.disk.put, "b", lambda _outcome: 1 // 0)
+    def fail(_outcome: object) -> None:
+        raise error
+
+    world.lane.hand_in(world.disk.put, "a", fail)
+    world.lane.hand_in(world.disk.put, "b", fail)
     world.lane.hand_in(world.disk.put, "c", told.append)
     globalLogPublisher.addObserver(observer)
     try:
-        run_until(world.clock, world.lane.drained(), limit=1.0)
+        run_until(world.clock, world.lane.stop(), limit=1.0)
+        world.lane.hand_in(world.disk.put, "d", fail)
     finally:
         globalLogPublisher.removeObserver(observer)
 
     assert told == ["c is put"]
-    assert [event["log_failure"].type for event in logged] == [ZeroDivisionError, ZeroDivisionError]
+    assert [event["log_failure"].value for event in logged] == [error] * 3
 
 
 def test_a_lane_outlives_a_stopped_executor() -> None:
