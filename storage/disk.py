@@ -7,6 +7,8 @@ import errno
 import fcntl
 import os
 import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from urllib.parse import quote
 
 from attrs import define
@@ -181,9 +183,11 @@ class PosixDisk:
                 raise
             # The file system has no hard links: claim the name with an empty file and replace that.
             os.close(os.open(target, os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
-            os.replace(source, target)
+            with _removed_on_error(target):
+                os.replace(source, target)
         else:
-            os.unlink(source)
+            with _removed_on_error(target):
+                os.unlink(source)
 
     def remove(self, path: str) -> None:
         """See IDisk."""
@@ -240,3 +244,13 @@ class PosixDisk:
             return os.stat(path + "-wal").st_size > 0
         except FileNotFoundError:
             return False
+
+
+@contextmanager
+def _removed_on_error(path: str) -> Iterator[None]:
+    try:
+        yield
+    except OSError:
+        with suppress(OSError):
+            os.unlink(path)
+        raise

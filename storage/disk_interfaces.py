@@ -128,7 +128,10 @@ class IDisk(Interface):
         """Give a file another name, at once. A file that has that name is replaced."""
 
     def rename_new(source: str, target: str) -> None:
-        """The same, but FileExistsError if the name is taken, also if that happens at this very moment."""
+        """The same, but FileExistsError if the name is taken, also if that happens at this very moment.
+
+        After an error the name is as free, or as taken, as before.
+        """
 
     def remove(path: str) -> None:
         """Remove a file."""

@@ -130,14 +130,17 @@ def remove_stale(disk: IDisk, folder: str) -> None:
 def numbered(name: str, number: int) -> str:
     """The name to try after so many were taken.
 
-    They are photo.jpg, photo (1).jpg, photo (2).jpg and so on. The stem is shortened if the name would be too
-    long for a file system.
+    They are photo.jpg, photo (1).jpg, photo (2).jpg and so on. What is too long for a file system is shortened: the
+    stem, and what looks like an extension when a single letter is left of the stem.
     """
     stem, extension = os.path.splitext(name)
-    suffix = f" ({number}){extension}" if number else extension
-    while stem and len(os.fsencode(stem + suffix)) > _LONGEST_NAME:
-        stem = stem[:-1]
-    return stem + suffix
+    mark = f" ({number})" if number else ""
+    while len(os.fsencode(stem + mark + extension)) > _LONGEST_NAME:
+        if len(stem) > 1:
+            stem = stem[:-1]
+        else:
+            extension = extension[:-1]
+    return stem + mark + extension
 
 
 def _usable(path: str) -> str:

@@ -189,6 +189,31 @@ class TestThePosixDisk:
         assert (tmp_path / "free").read_bytes() == b"new"
         assert (tmp_path / "taken").read_bytes() == b"old"
 
+    @pytest.mark.parametrize("has_hard_links", [True, False])
+    def test_a_new_name_that_cannot_be_given_whole_is_not_given(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, has_hard_links: bool
+    ) -> None:
+        failures = iter([True])
+
+        def fail_once(_path: str, *_target: str) -> None:
+            if next(failures, False):
+                raise OSError(errno.EIO, os.strerror(errno.EIO))
+            os.remove(_path)
+
+        def refuse(*_names: str) -> None:
+            raise OSError(errno.EPERM, os.strerror(errno.EPERM))
+
+        if has_hard_links:
+            monkeypatch.setattr(os, "unlink", fail_once)
+        else:
+            monkeypatch.setattr(os, "link", refuse)
+            monkeypatch.setattr(os, "replace", fail_once)
+        (tmp_path / "new").write_bytes(b"new")
+        with pytest.raises(OSError, match="Input/output error"):
+            PosixDisk().rename_new(str(tmp_path / "new"), str(tmp_path / "free"))
+        assert next(failures, None) is None
+        assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == {"new": b"new"}
+
     def test_punching_gives_space_back_where_the_file_system_can(self, tmp_path: Path) -> None:
         file = PosixDisk().open(str(tmp_path / "file"), create=True)
         file.write_at(0, b"x" * 200_000)

@@ -151,6 +151,14 @@ class TestNames:
     def test_a_numbered_name_is_never_too_long(self, stem: str, number: int) -> None:
         assert len(os.fsencode(numbered(stem + ".jpg", number))) <= 255
 
+    @given(st.integers(0, 254), st.integers(1, 2000))
+    def test_a_numbered_name_is_never_too_long_nor_taken(self, place_of_dot: int, number: int) -> None:
+        """Wherever its dot is: what looks like an extension may be nearly all of it."""
+        name = "x" * place_of_dot + "." + "y" * (254 - place_of_dot)
+        names = {numbered(name, number), numbered(name, number + 1)}
+        assert len(names) == 2
+        assert max(len(os.fsencode(name)) for name in names) <= 255
+
     def test_a_long_name_is_shortened_for_its_number_only(self, tmp_path: Path) -> None:
         name = "é" * 125 + ".jpg"
         paths = [restore(PosixDisk(), str(tmp_path), name) for _ in range(2)]
