@@ -39,6 +39,7 @@ class ChunkRestore:
         "_attempts",
         "_clock",
         "_ended",
+        "_is_giving_up",
         "_is_over",
         "_offered",
         "_owed",
@@ -68,6 +69,7 @@ class ChunkRestore:
         self._offered = 0
         self._owed: int | None = None
         self._timer: IDelayedCall | None = None
+        self._is_giving_up = False
         self._is_over = False
 
     @property
@@ -89,7 +91,7 @@ class ChunkRestore:
 
     def heard(self, peer_id: PeerId, body: Body) -> None:
         """A CHUNK came for this chunk."""
-        if not self._is_over and self._offered < MAX_BODIES_OFFERED:
+        if not (self._is_over or self._is_giving_up) and self._offered < MAX_BODIES_OFFERED:
             self._offered += 1
             self._accept(body, self._is_judged, peer_id)
 
@@ -118,6 +120,8 @@ class ChunkRestore:
             self._finish(True)
         else:
             self._restores.note_wrong(self.chunk_id)
+            if self._is_giving_up:
+                self._give_up()
 
     def _wait_is_over(self) -> None:
         self._timer = None
@@ -131,9 +135,15 @@ class ChunkRestore:
         self._owed = None
         self._place.missing()
         if self._attempts == len(ATTEMPT_WAITS):
-            self._finish(False)
+            self._give_up()
         else:
             self._restores.enqueue(self)
+
+    def _give_up(self) -> None:
+        """Listen no more, and fail once all that came so far was judged: one of them may be the right one."""
+        self._is_giving_up = True
+        if not self._offered:
+            self._finish(False)
 
     def _finish(self, outcome: bool | Failure) -> None:
         if not self._is_over:

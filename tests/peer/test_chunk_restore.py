@@ -186,6 +186,35 @@ class TestWrongChunks:
             assert group.clock.seconds() - began < 31.0 + 5 * 1.0 + 1.0
             assert len(group.said(GetChunk)) == len(ATTEMPTS)
 
+    def test_a_good_one_behind_a_wrong_one_is_taken_though_the_last_wait_is_over(self) -> None:
+        """SPEC.md 4.3: our disk is so far behind that the right one comes while the wrong one is compared."""
+        with Group() as group:
+            group.add(1, disk_seconds=2.0)
+            holder, [chunk] = given_away(group, BODY)
+            running = begin(group)
+            group.pass_time(30.9)
+            holder.chunk(chunk, WRONG_BODIES[1])
+            group.pass_time(0.3)
+            holder.chunk(chunk, BODY)
+            assert group[1].disk.read_file(group.run(running).path) == BODY
+
+    def test_wrong_ones_at_the_very_end_fail_it_when_the_last_of_them_was_compared(self) -> None:
+        """SPEC.md 4.3."""
+        with Group() as group:
+            group.add(1, disk_seconds=1.0)
+            holder, [chunk] = given_away(group, BODY)
+            running = begin(group)
+            group.pass_time(30.9)
+            for wrong in WRONG_BODIES:
+                holder.chunk(chunk, wrong)
+                group.pass_time(0.3)
+            with pytest.raises(OperationError, match="chunk 0"):
+                group.run(running)
+            assert group[1].count("wrong_chunks") == len(WRONG_BODIES)
+            holder.chunk(chunk, BODY)
+            group.pass_time(60.0)
+            assert restored(group) == []
+
     def test_chunks_that_were_not_asked_for_change_nothing(self) -> None:
         """SPEC.md 4.7, 12.11."""
         with Group(1) as group:
