@@ -12,7 +12,7 @@ from peer.file_backup import ReportProgress
 from peer.home import Home, batches
 from peer.restore import ChunkRestore, ChunkRestores, Judged
 from peer.traffic import Place
-from peer.waiting import TaskGroup, uninterrupted
+from peer.waiting import TaskGroup, to_its_end, uninterrupted
 from protocol.chunking import chunk_length
 from protocol.digest import Digest
 from protocol.values import Body, ChunkId, PeerId
@@ -55,7 +55,8 @@ class FileRestore:
         try:
             target: RestoredFile = await file_lane.run(self._create, version)
             await self._restore_chunks(version, target)
-            restored_path: str = await file_lane.run(target.commit)
+            # Who ends the RESTORE now would be told that nothing was left, and find the file.
+            restored_path: str = await to_its_end(file_lane.run(target.commit))
         except BaseException:
             self._stop_runs()
             await uninterrupted(file_lane.run(self._abort))

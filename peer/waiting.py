@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import AsyncIterator, Coroutine
-from contextlib import asynccontextmanager
-from typing import Any
+from contextlib import asynccontextmanager, suppress
+from typing import Any, TypeVar
 
-from twisted.internet.defer import Deferred, ensureDeferred, succeed
+from twisted.internet.defer import CancelledError, Deferred, ensureDeferred, succeed
 from twisted.python.failure import Failure
 
 from protocol.window import Window
+
+_T = TypeVar("_T")
 
 
 class Turnstile:
@@ -71,6 +73,21 @@ def uninterrupted(task: Coroutine[Deferred[Any], Any, None] | Deferred[None]) ->
     waiting: Deferred[None] = Deferred()
     ensureDeferred(task).chainDeferred(waiting)
     return waiting
+
+
+async def to_its_end(task: Deferred[_T]) -> _T:
+    """What *task* comes to, waited for by one whom nothing calls off: who cancels him meanwhile has come too late."""
+    ended: list[_T | Failure] = []
+    task.addBoth(ended.append)
+    while not ended:
+        waiting: Deferred[None] = Deferred()
+        task.addBoth(waiting.callback)
+        with suppress(CancelledError):
+            await waiting
+    [outcome] = ended
+    if isinstance(outcome, Failure):
+        outcome.raiseException()
+    return outcome
 
 
 class TaskGroup:

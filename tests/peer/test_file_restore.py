@@ -168,7 +168,7 @@ class TestFailure:
             assert group[1].restore(PATH) == several(20)
 
     def test_a_delete_of_the_path_ends_it_and_nothing_is_left(self) -> None:
-        """SPEC.md 5.4."""
+        """SPEC.md 4.16, 5.4."""
         for seconds in (0.0, 0.001, 0.003, 0.005, 0.01, 0.1, 0.3):
             with Group(1, 2) as group:
                 backed_up(group, several(200))
@@ -180,6 +180,24 @@ class TestFailure:
                 assert raised.value.code is ErrorCode.CANCELLED
                 group.pass_time(1.0)
                 assert folder(group) == []
+
+    @pytest.mark.parametrize("times", [1, 2])
+    def test_one_that_is_ended_when_its_file_has_its_name_says_so(self, times: int) -> None:
+        """SPEC.md 4.16: a user who was told that it was cancelled would not expect the file."""
+        with Group() as group:
+            group.add(1, disk_seconds=0.2)
+            group.add(2)
+            backed_up(group, several(20))
+            running = group[1].begin_restore(PATH)
+            while folder(group) != ["photo.jpg"]:
+                group.pass_time(0.001)
+                assert not running.called
+            deletions = [group[1].begin_delete(PATH) for _ in range(times)]
+            report = group.run(running)
+            assert group[1].disk.read_file(report.path) == several(20)
+            assert group.run(deletions[0]).file_id == report.file_id
+            for late in deletions[1:]:
+                late.addErrback(lambda failure: failure.trap(OperationError))
 
     def test_what_a_crash_leaves_is_removed_at_the_next_start(self) -> None:
         """SPEC.md 9.15: the user's own files in the folder stay."""

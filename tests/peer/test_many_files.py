@@ -91,6 +91,22 @@ def test_a_file_that_waits_for_answers_keeps_nobody_from_being_read(monkeypatch:
         assert [group.run(backup).below_degree for backup in running] == [0] * len(PATHS)
 
 
+@pytest.mark.parametrize("step", range(20))
+def test_a_stop_leaves_no_file_of_a_backup_open(monkeypatch: pytest.MonkeyPatch, step: int) -> None:
+    """A service that stops cancels twice what is under way, the second time what it cleans up."""
+    files = count_files(monkeypatch, SourceFile, "open", "close")
+    with Group(1, 2) as group:
+        write_all(group)
+        running = [group[1].begin_backup(path, 2) for path in PATHS]
+        group.pass_time(step * 0.002)
+        assert group[1].peer is not None
+        group[1].peer.operations.stop()
+        group[1].stop()
+        for ending in running:
+            ending.addErrback(lambda failure: failure.trap(OperationError))
+        assert files.now == 0
+
+
 @pytest.mark.parametrize("step", range(40))
 def test_a_file_is_closed_whenever_its_backup_is_cancelled(
     monkeypatch: pytest.MonkeyPatch, step: int

@@ -8,7 +8,7 @@ import pytest
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.python.failure import Failure
 
-from peer.waiting import TaskGroup, Turnstile
+from peer.waiting import TaskGroup, Turnstile, to_its_end
 from protocol.window import Window
 
 
@@ -61,6 +61,34 @@ class TestTurnstile:
         room = turnstile(1)
         with pytest.raises(RuntimeError):
             room.leave()
+
+
+class TestToItsEnd:
+    def test_it_is_what_the_task_comes_to(self) -> None:
+        task: Deferred[int] = Deferred()
+        came: list[int] = []
+        Deferred.fromCoroutine(to_its_end(task)).addCallback(came.append)
+        task.callback(7)
+        assert came == [7]
+
+    def test_it_raises_what_the_task_failed_with(self) -> None:
+        task: Deferred[int] = Deferred()
+        waiting = Deferred.fromCoroutine(to_its_end(task))
+        task.errback(KeyError("the reason"))
+        raised: list[type[BaseException] | None] = []
+        waiting.addErrback(lambda failure: raised.append(failure.type))
+        assert raised == [KeyError]
+
+    @pytest.mark.parametrize("times", [1, 2, 3])
+    def test_whoever_waits_is_not_called_off(self, times: int) -> None:
+        task: Deferred[int] = Deferred()
+        came: list[int] = []
+        waiting = Deferred.fromCoroutine(to_its_end(task)).addCallback(came.append)
+        for _ in range(times):
+            waiting.cancel()
+        assert not waiting.called or not came
+        task.callback(7)
+        assert came == [7]
 
 
 class TestTaskGroup:
