@@ -19,6 +19,9 @@ from storage.errors import UnusableName, disk_trouble
 TEMPORARY_PREFIX: Final = ".backup-peer-restoring-"
 """How the temporary files are called, by which a start knows those of the run before."""
 
+START_SYNC_BYTES: Final = 16_777_216
+"""Bytes after which the disk is told to write what it has: all of a large file would wait for the sync at its end."""
+
 _LONGEST_NAME: Final = 255
 """Bytes of a name, on every usual file system."""
 
@@ -39,6 +42,8 @@ class RestoredFile:
     """Where it is: under a temporary name at first."""
     _file: IFile
     _is_written: bytearray = field(init=False)
+    _untold_bytes: int = field(default=0, init=False)
+    """Bytes written since the disk was last told to begin."""
     _is_over: bool = field(default=False, init=False)
 
     def __attrs_post_init__(self) -> None:
@@ -109,6 +114,10 @@ class RestoredFile:
         except OSError as error:
             raise disk_trouble(self._path, error) from error
         self._is_written[chunk_no] = True
+        self._untold_bytes += len(body)
+        if self._untold_bytes >= START_SYNC_BYTES:
+            self._untold_bytes = 0
+            self._file.start_sync()
         return True
 
     def _rename(self) -> str:

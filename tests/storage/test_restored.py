@@ -14,7 +14,7 @@ from protocol.digest import Digest
 from storage.disk import IDisk, PosixDisk
 from storage.errors import DiskFailed, DiskFull, UnusableName
 from storage.restored import TEMPORARY_PREFIX, RestoredFile, numbered, remove_stale
-from tests.support.disk import MemoryDisk
+from tests.support.disk import MemoryDisk, MemoryFile
 
 FOLDER = "/restored"
 BODIES = [b"a" * 64_000, b"b" * 64_000, b"c" * 10]
@@ -112,6 +112,20 @@ class TestARestoredFile:
         path = restore(disk, FOLDER)
         disk.crash()
         assert disk.read_file(path) == b"".join(BODIES)
+
+    def test_the_disk_begins_to_write_before_the_end(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Else the sync at the end of a large file waits for all of it."""
+        told: list[int] = []
+        monkeypatch.setattr("storage.restored.START_SYNC_BYTES", 128_000)
+        monkeypatch.setattr(MemoryFile, "start_sync", lambda file: told.append(file.size()))
+        disk = MemoryDisk()
+        disk.make_directory(FOLDER)
+        bodies = [bytes([no]) * 64_000 for no in range(7)]
+        file = RestoredFile.create(disk, FOLDER, "photo.jpg", 7 * 64_000)
+        for no, body in enumerate(bodies):
+            file.write([(no, body, Digest.of(body))])
+        assert told == [2 * 64_000, 4 * 64_000, 6 * 64_000]
+        assert read(disk, file.commit()) == b"".join(bodies)
 
     def test_only_its_owner_may_read_it(self, tmp_path: Path) -> None:
         """SPEC.md 9.1."""
