@@ -28,7 +28,9 @@ Ended = Callable[["ChunkRestore", "bool | Failure"], None]
 
 
 class ChunkRestore:
-    """One run of the subprotocol: at most five GETCHUNKs for one chunk, until its bytes are accepted. A Sending.
+    """One run of the subprotocol: GETCHUNKs for one chunk until its bytes are accepted. A Sending.
+
+    There are five at the most, or more as long as other chunks come: whoever holds this one may be slow.
 
     ``ended`` is told once how it ended, unless it is closed before. There are thousands at a time: no object more for
     each than it takes.
@@ -36,6 +38,7 @@ class ChunkRestore:
 
     __slots__ = (
         "_accept",
+        "_asked_at",
         "_attempts",
         "_clock",
         "_ended",
@@ -66,6 +69,7 @@ class ChunkRestore:
         self._restores = restores
         self._clock = clock
         self._attempts = 0
+        self._asked_at = 0.0
         self._offered = 0
         self._owed: int | None = None
         self._timer: IDelayedCall | None = None
@@ -84,8 +88,10 @@ class ChunkRestore:
     def send(self, getchunk: GetChunk) -> None:
         """Send GETCHUNK, and wait; the wait doubles each time."""
         if not self._is_over:
-            self._timer = self._clock.callLater(ATTEMPT_WAITS[self._attempts], self._wait_is_over)
+            wait = ATTEMPT_WAITS[min(self._attempts, len(ATTEMPT_WAITS) - 1)]
+            self._timer = self._clock.callLater(wait, self._wait_is_over)
             self._attempts += 1
+            self._asked_at = self._clock.seconds()
             self._restores.say(getchunk)
             self._place.sent()
 
@@ -117,6 +123,7 @@ class ChunkRestore:
             # Only now: what our own disk takes belongs to the time that an answer takes.
             self._place.answered(peer_id)
             self._place.taken()
+            self._restores.note_given()
             self._finish(True)
         else:
             self._restores.note_wrong(self.chunk_id)
@@ -134,10 +141,10 @@ class ChunkRestore:
             return
         self._owed = None
         self._place.missing()
-        if self._attempts == len(ATTEMPT_WAITS):
-            self._give_up()
-        else:
+        if self._attempts < len(ATTEMPT_WAITS) or self._restores.given_at >= self._asked_at:
             self._restores.enqueue(self)
+        else:
+            self._give_up()
 
     def _give_up(self) -> None:
         """Listen no more, and fail once all that came so far was judged: one of them may be the right one."""
@@ -168,6 +175,8 @@ class ChunkRestores:
         self._clock = clock
         self._rare_log = RareLog(clock=clock)
         self._runs: dict[ChunkId, list[ChunkRestore]] = {}
+        self.given_at = float("-inf")
+        """When the group last gave a chunk that was asked for."""
 
     async def turn(self, body_bytes: int) -> Place:
         """Wait until a chunk of so many bytes may be asked for: there is a place for it in flight."""
@@ -196,6 +205,10 @@ class ChunkRestores:
     def say(self, getchunk: GetChunk) -> None:
         """Ask for a chunk."""
         self._speaker.say(getchunk)
+
+    def note_given(self) -> None:
+        """A chunk came, and its bytes are right."""
+        self.given_at = self._clock.seconds()
 
     def note_wrong(self, chunk_id: ChunkId) -> None:
         """A CHUNK's bytes had the wrong digest; they were thrown away, and the next GETCHUNK asks again."""

@@ -14,6 +14,7 @@ from peer.errors import ErrorCode, OperationError
 from protocol.flow import FIRST_WINDOW
 from protocol.limits import MAX_BODIES_OFFERED
 from protocol.messages import GetChunk, PutChunk
+from protocol.timing import ATTEMPT_WAITS
 from protocol.values import CHUNK_SIZE, VERSION_1_0, ChunkId, PeerId
 from tests.support.group import Group
 from tests.support.stranger import Stranger
@@ -121,6 +122,61 @@ class TestAttempts:
             group.pass_time(60.0)
             assert len(group.said(GetChunk)) == asked
             assert restored(group) == []
+
+
+class TestSlowHolders:
+    """SPEC.md 4.3: what is given up after 31 s is what nobody gives, not what its holder hasn't come to."""
+
+    COUNT = 60
+    SECONDS_EACH = 1.5
+
+    def give_all_but(self, holder: Stranger, chunks: list[ChunkId], missing: int, group: Group) -> None:
+        for chunk in chunks:
+            if chunk.chunk_no != missing:
+                group.pass_time(self.SECONDS_EACH)
+                holder.chunk(chunk, bytes(CHUNK_SIZE))
+
+    def test_a_file_that_takes_its_holder_longer_is_restored(self) -> None:
+        with Group(1) as group:
+            holder, chunks = given_away(group, bytes(self.COUNT * CHUNK_SIZE))
+            running = begin(group)
+            began = group.clock.seconds()
+            self.give_all_but(holder, chunks, self.COUNT, group)
+            assert group[1].disk.read_file(group.run(running).path) == bytes(self.COUNT * CHUNK_SIZE)
+            assert group.clock.seconds() - began > 2 * 31.0
+
+    def test_a_chunk_that_does_not_come_is_asked_for_as_often_as_the_last_wait_allows(self) -> None:
+        with Group(1) as group:
+            holder, chunks = given_away(group, bytes(self.COUNT * CHUNK_SIZE))
+            begin(group).addErrback(lambda _failure: None)
+            began = group.clock.seconds()
+            self.give_all_but(holder, chunks, 7, group)
+            asked = [time - began for time, message in group.said(GetChunk) if message.chunk_no == 7]
+            assert asked == pytest.approx([*ATTEMPTS, 31.0, 47.0, 63.0, 79.0], abs=0.5)
+
+    def test_it_is_given_up_once_nothing_at_all_has_come_for_a_last_wait(self) -> None:
+        with Group(1) as group:
+            holder, chunks = given_away(group, bytes(self.COUNT * CHUNK_SIZE))
+            running = begin(group)
+            self.give_all_but(holder, chunks, 7, group)
+            ended = group.clock.seconds()
+            with pytest.raises(OperationError, match="chunk 7"):
+                group.run(running)
+            assert group.clock.seconds() - ended < 2 * ATTEMPT_WAITS[-1]
+            assert restored(group) == []
+
+    def test_nor_does_another_file_that_comes_let_one_fail(self) -> None:
+        """Its holder may be the same, and busy with that one."""
+        with Group(1, 2) as group:
+            group[1].write("/home/other", bytes(CHUNK_SIZE - 1))
+            group[1].backup("/home/other", 1)
+            holder, [chunk] = given_away(group, BODY)
+            running = begin(group)
+            for _ in range(3):
+                group.pass_time(14.0)
+                group[1].restore("/home/other")
+            holder.chunk(chunk, BODY)
+            assert group[1].disk.read_file(group.run(running).path) == BODY
 
 
 class TestWrongChunks:

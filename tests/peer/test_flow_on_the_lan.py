@@ -145,6 +145,19 @@ class TestLimit:
             for first, last in zip(times, times[50:], strict=False):
                 assert (last - first) * self.MB_S * MBYTE >= 48 * CHUNK_SIZE
 
+    def test_a_file_is_restored_from_a_holder_however_low_its_limit_is(self) -> None:
+        """SPEC.md 4.3: it has more to send than goes in 31 s."""
+        content = bytes(20 * MBYTE)
+        with Group(1) as group:
+            holder = group.add(2)
+            group[1].write(PATH, content)
+            group[1].backup(PATH, 1)
+            holder.config = evolve(holder.config, send_limit=MBYTE // 4)
+            holder.restart()
+            began = group.clock.seconds()
+            assert group[1].restore(PATH) == content
+            assert group.clock.seconds() - began == pytest.approx(20 * 4, rel=0.1)
+
     def test_nor_by_a_holder_that_is_asked_for_everything(self) -> None:
         content = bytes(20 * MBYTE)
         with Group(1) as group:
