@@ -12,6 +12,7 @@ from peer.metrics import Counters
 from peer.rare_log import RareLog
 from peer.speaker import Speaker
 from peer.traffic import Place, Traffic
+from protocol.backlog import Backlog
 from protocol.limits import MAX_BODIES_OFFERED
 from protocol.messages import Chunk, GetChunk
 from protocol.timing import ATTEMPT_WAITS
@@ -30,7 +31,7 @@ Ended = Callable[["ChunkRestore", "bool | Failure"], None]
 class ChunkRestore:
     """One run of the subprotocol: GETCHUNKs for one chunk until its bytes are accepted. A Sending.
 
-    There are five at the most, or more as long as other chunks come: whoever holds this one may be slow.
+    There are five at the most, or more as long as older requests are answered: who holds this one may be slow.
 
     ``ended`` is told once how it ended, unless it is closed before. There are thousands at a time: no object more for
     each than it takes.
@@ -42,8 +43,10 @@ class ChunkRestore:
         "_attempts",
         "_clock",
         "_ended",
-        "_is_giving_up",
+        "_fifth_at",
+        "_first_at",
         "_is_over",
+        "_last_offered",
         "_offered",
         "_owed",
         "_place",
@@ -69,11 +72,11 @@ class ChunkRestore:
         self._restores = restores
         self._clock = clock
         self._attempts = 0
-        self._asked_at = 0.0
+        self._first_at = self._fifth_at = self._asked_at = 0.0
         self._offered = 0
+        self._last_offered = 0
         self._owed: int | None = None
         self._timer: IDelayedCall | None = None
-        self._is_giving_up = False
         self._is_over = False
 
     @property
@@ -90,15 +93,20 @@ class ChunkRestore:
         if not self._is_over:
             wait = ATTEMPT_WAITS[min(self._attempts, len(ATTEMPT_WAITS) - 1)]
             self._timer = self._clock.callLater(wait, self._wait_is_over)
-            self._attempts += 1
             self._asked_at = self._clock.seconds()
+            if not self._attempts:
+                self._first_at = self._asked_at
+            if self._attempts < len(ATTEMPT_WAITS):
+                self._fifth_at = self._asked_at
+            self._attempts += 1
             self._restores.say(getchunk)
             self._place.sent()
 
     def heard(self, peer_id: PeerId, body: Body) -> None:
         """A CHUNK came for this chunk."""
-        if not (self._is_over or self._is_giving_up) and self._offered < MAX_BODIES_OFFERED:
+        if not self._is_over and self._offered < MAX_BODIES_OFFERED:
             self._offered += 1
+            self._restores.offered += 1
             self._accept(body, self._is_judged, peer_id)
 
     def close(self) -> None:
@@ -113,6 +121,7 @@ class ChunkRestore:
 
     def _is_judged(self, outcome: bool | Failure, peer_id: PeerId) -> None:
         self._offered -= 1
+        self._restores.judged += 1
         if self._owed:
             self._owed -= 1
         if self._is_over:
@@ -123,12 +132,11 @@ class ChunkRestore:
             # Only now: what our own disk takes belongs to the time that an answer takes.
             self._place.answered(peer_id)
             self._place.taken()
-            self._restores.note_given()
+            if self._attempts > 1:
+                self._restores.backlog.note_late(self._clock.seconds(), self._first_at)
             self._finish(True)
         else:
             self._restores.note_wrong(self.chunk_id)
-            if self._is_giving_up:
-                self._give_up()
 
     def _wait_is_over(self) -> None:
         self._timer = None
@@ -141,15 +149,20 @@ class ChunkRestore:
             return
         self._owed = None
         self._place.missing()
-        if self._attempts < len(ATTEMPT_WAITS) or self._restores.given_at >= self._asked_at:
+        if self._attempts < len(ATTEMPT_WAITS):
             self._restores.enqueue(self)
         else:
+            self._last_offered = self._restores.offered
             self._give_up()
 
     def _give_up(self) -> None:
-        """Listen no more, and fail once all that came so far was judged: one of them may be the right one."""
-        self._is_giving_up = True
-        if not self._offered:
+        """Fail, or ask once more, when all that any run was offered until the last wait ended was judged."""
+        self._timer = None
+        if self._restores.judged < self._last_offered:
+            self._timer = self._clock.callLater(ATTEMPT_WAITS[0], self._give_up)
+        elif self._restores.backlog.may_hold(self._fifth_at, since=self._asked_at):
+            self._restores.enqueue(self)
+        else:
             self._finish(False)
 
     def _finish(self, outcome: bool | Failure) -> None:
@@ -175,8 +188,9 @@ class ChunkRestores:
         self._clock = clock
         self._rare_log = RareLog(clock=clock)
         self._runs: dict[ChunkId, list[ChunkRestore]] = {}
-        self.given_at = float("-inf")
-        """When the group last gave a chunk that was asked for."""
+        self.backlog = Backlog()
+        self.offered = self.judged = 0
+        """How many CHUNKs were heard for all runs, and how many of them were compared, in the order of their coming."""
 
     async def turn(self, body_bytes: int) -> Place:
         """Wait until a chunk of so many bytes may be asked for: there is a place for it in flight."""
@@ -205,10 +219,6 @@ class ChunkRestores:
     def say(self, getchunk: GetChunk) -> None:
         """Ask for a chunk."""
         self._speaker.say(getchunk)
-
-    def note_given(self) -> None:
-        """A chunk came, and its bytes are right."""
-        self.given_at = self._clock.seconds()
 
     def note_wrong(self, chunk_id: ChunkId) -> None:
         """A CHUNK's bytes had the wrong digest; they were thrown away, and the next GETCHUNK asks again."""

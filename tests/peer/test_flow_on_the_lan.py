@@ -146,7 +146,7 @@ class TestLimit:
                 assert (last - first) * self.MB_S * MBYTE >= 48 * CHUNK_SIZE
 
     def test_a_file_is_restored_from_a_holder_however_low_its_limit_is(self) -> None:
-        """SPEC.md 4.3: it has more to send than goes in 31 s."""
+        """SPEC.md 4.17: it has more to send than goes in 31 s."""
         content = bytes(20 * MBYTE)
         with Group(1) as group:
             holder = group.add(2)

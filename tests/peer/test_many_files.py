@@ -141,6 +141,30 @@ def test_so_many_files_are_restored_at_once(monkeypatch: pytest.MonkeyPatch) -> 
     assert (files.most, files.now) == (3, 0)
 
 
+def test_files_that_nobody_gives_do_not_hold_each_other_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    """SPEC.md 4.17: with one of two holders off, 31 s for each turn, though the other's files come meanwhile."""
+    monkeypatch.setattr("peer.home.MAX_FILES_RESTORED", 5)
+    paths = [f"/home/{number}" for number in range(60)]
+    with Group(1, 2, 3) as group:
+        for path in paths:
+            group[1].write(path, path.encode())
+        for off, kept in ((3, paths[::2]), (2, paths[1::2])):
+            group[off].stop()
+            for path in kept:
+                group[1].backup(path, 1)
+            group[off].start()
+        group[3].stop()
+        running = [group[1].begin_restore(path) for path in paths]
+        began = group.clock.seconds()
+        for path, restore in zip(paths, running, strict=True):
+            if path in paths[::2]:
+                assert group[1].disk.read_file(group.run(restore).path) == path.encode()
+            else:
+                with pytest.raises(OperationError, match="chunk 0"):
+                    group.run(restore)
+        assert group.clock.seconds() - began < (30 / 5 + 1) * 31.0
+
+
 @pytest.mark.parametrize("step", range(20))
 def test_a_stop_leaves_no_file_of_a_restore(step: int) -> None:
     """SPEC.md 4.14: a service that stops cancels twice what is under way, the second time what it cleans up."""

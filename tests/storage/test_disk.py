@@ -214,6 +214,20 @@ class TestThePosixDisk:
         assert next(failures, None) is None
         assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == {"new": b"new"}
 
+    def test_a_new_name_stays_if_the_old_one_is_gone_already(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """As where a removal is sent to a server a second time: the new name is the only one left."""
+
+        def remove_twice(path: str) -> None:
+            os.remove(path)
+            os.remove(path)
+
+        monkeypatch.setattr(os, "unlink", remove_twice)
+        (tmp_path / "new").write_bytes(b"new")
+        PosixDisk().rename_new(str(tmp_path / "new"), str(tmp_path / "free"))
+        assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == {"free": b"new"}
+
     def test_punching_gives_space_back_where_the_file_system_can(self, tmp_path: Path) -> None:
         file = PosixDisk().open(str(tmp_path / "file"), create=True)
         file.write_at(0, b"x" * 200_000)

@@ -36,7 +36,7 @@ class ClockExecutor:
     def __init__(self, *, clock: IReactorTime, random: Random, max_delay: float = 0.005) -> None:
         self._clock = clock
         self._random = random
-        self._max_delay = max_delay
+        self.max_delay = max_delay
         self._lanes: dict[str, deque[_Job]] = {}
         self._timers: dict[str, IDelayedCall] = {}
         self._is_stopped = False
@@ -103,5 +103,5 @@ class ClockExecutor:
                 stopped.callback(None)
 
     def _later(self, lane_name: str, step: Callable[..., None], *args: Any) -> None:
-        delay = self._random.uniform(0.0, self._max_delay / 2)
+        delay = self._random.uniform(0.0, self.max_delay / 2)
         self._timers[lane_name] = self._clock.callLater(delay, step, lane_name, *args)
