@@ -182,11 +182,13 @@ class PosixDisk:
             if error.errno not in (errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK):
                 raise
             # The file system has no hard links: claim the name with an empty file and replace that.
-            os.close(os.open(target, os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
+            descriptor = os.open(target, os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
             with _removed_on_error(target):
+                os.close(descriptor)
                 os.replace(source, target)
         else:
-            with _removed_on_error(target):
+            # If the old name is gone, by whomever, the new one is the only one left.
+            with _removed_on_error(target), suppress(FileNotFoundError):
                 os.unlink(source)
 
     def remove(self, path: str) -> None:
