@@ -190,7 +190,7 @@ class ChunkRestores:
         self._runs: dict[ChunkId, list[ChunkRestore]] = {}
         self.backlog = Backlog()
         self.offered = self.judged = 0
-        """How many CHUNKs were heard for all runs, and how many of them were compared, in the order of their coming."""
+        """How many CHUNKs were heard for all runs, and how many were compared, in the order of their coming."""
 
     async def turn(self, body_bytes: int) -> Place:
         """Wait until a chunk of so many bytes may be asked for: there is a place for it in flight."""
