@@ -40,6 +40,39 @@ def take_logged(group: Group) -> None:
     group.errors.clear()
 
 
+class TestReclaim:
+    @pytest.mark.parametrize("seed", range(10))
+    def test_it_tells_what_is_used_when_damaged_copies_are_gone(self, seed: int) -> None:
+        """SPEC.md 6.11, 6.16: they are found as they are read for others, and dropped by another hand."""
+        with Group(seed=seed) as group:
+            group.add(20, disk_seconds=0.1)
+            home = Stranger(group)
+            chunks = [chunk_id("film", no) for no in range(5)]
+            for chunk in chunks:
+                give_copy(group, home, chunk)
+                damage(group, 20, chunk)
+            report = group[20].reclaim(0)
+            assert (report.used_kbytes, group[20].held()) == (0, [])
+            assert sorted(message.chunk_id for _, message in group.said(Removed, by=20)) == chunks
+            take_logged(group)
+
+    @pytest.mark.parametrize("step", range(40))
+    def test_one_that_is_mended_meanwhile_is_told_as_kept(self, step: int) -> None:
+        """SPEC.md 6.13, 9.31: whenever its bytes come once more, while it is withdrawn or dropped as damaged."""
+        with Group() as group:
+            group.add(20, disk_seconds=0.1)
+            home = Stranger(group)
+            give_copy(group, home)
+            damage(group, 20)
+            running = group[20].begin_reclaim(0)
+            group.pass_time(step * 0.025)
+            home.putchunk(CHUNK, BODY)
+            report = group.run(running)
+            assert report.unplaced_chunks == holds(group, 20)
+            assert bool(report.used_kbytes) == holds(group, 20)
+            group.errors.clear()
+
+
 class TestHolder:
     def test_it_drops_a_damaged_copy_and_sends_removed_and_no_chunk(self) -> None:
         """SPEC.md 4.10, 6.16, 6.1."""
