@@ -97,6 +97,11 @@ class Home:
         body: bytes = await self.file_lane.run(_read_again, self.disk, version, chunk_no, digest)
         return body
 
+    async def has_changed(self, version: FileVersion) -> bool:
+        """Whether the file that the version was read from is another by now, as its fingerprint tells."""
+        has_changed: bool = await self.file_lane.run(_has_changed, self.disk, version)
+        return has_changed
+
     async def versions(self, path: str) -> list[FileVersion]:
         """All versions of *path*, newest first."""
         versions: list[FileVersion] = await self.catalog_lane.run(self.catalog.versions, path)
@@ -172,6 +177,14 @@ class Home:
             if not all(is_of(known[no].digest, chunk) for no, chunk in zip(numbers, read, strict=True)):
                 return False
         return True
+
+
+def _has_changed(disk: IDisk, version: FileVersion) -> bool:
+    try:
+        return Fingerprint.of(disk.stat(version.path)) != version.fingerprint
+    except OSError:
+        # It is gone: there is nothing newer than what was backed up.
+        return False
 
 
 def _read_again(disk: IDisk, version: FileVersion, chunk_no: int, digest: Digest) -> bytes:

@@ -137,10 +137,17 @@ class Operations:
             )
         began = self._clock.seconds()
         await self._until_deleted(path)
-        outcome = await self._joined(path, degree, progress)
-        while outcome.version.desired < degree:
+        while True:
+            has_joined = path in self._backups_under_way
             outcome = await self._joined(path, degree, progress)
-        version = outcome.version
+            version = outcome.version
+            if version.desired < degree:
+                continue
+            # The run that was joined may have read all before the file became what this BACKUP is asked for.
+            if not has_joined or not await self._outcome(
+                Deferred.fromCoroutine(self._home.has_changed(version))
+            ):
+                break
         return BackupReport(
             file_id=version.file_id.hex(),
             bytes=version.size,

@@ -237,6 +237,21 @@ class TestUnchanged:
 
 
 class TestJoining:
+    def test_a_second_backup_of_a_file_that_has_changed_since_the_first_read_it_backs_up_the_change(
+        self,
+    ) -> None:
+        """SPEC.md 3.28, 3.33."""
+        with Group(1, 2) as group:
+            group[1].write(PATH, b"what the first reads")
+            first = group[1].begin_backup(PATH, 1)
+            while not group.said(PutChunk):
+                group.pass_time(0.001)
+            group.pass_time(0.02)
+            group[1].write(PATH, b"what the second is asked for")
+            second = group[1].begin_backup(PATH, 1)
+            assert group.run(first).file_id != group.run(second).file_id
+            assert group[1].restore(PATH) == b"what the second is asked for"
+
     def test_a_second_backup_of_the_path_joins_the_first(self) -> None:
         """SPEC.md 3.28, 7.5: by whatever spelling of the path."""
         with Group(1, 2) as group:
