@@ -13,7 +13,7 @@ from twisted.python.failure import Failure
 from peer.backup import ChunkBackup, ChunkBackups, ChunkToBackUp
 from peer.home import Home, batches, is_of
 from peer.traffic import Place
-from peer.waiting import TaskGroup, uninterrupted
+from peer.waiting import TaskGroup, to_its_end
 from protocol.chunking import chunk_length
 from protocol.digest import Digest
 from protocol.values import ChunkId, PeerId
@@ -108,7 +108,7 @@ class FileBackup:
                 self._tasks.check()
             await file_lane.run(source.close_unchanged)
         except BaseException:
-            await uninterrupted(file_lane.run(self._close))
+            await to_its_end(file_lane.run(self._close))
             raise
         return version
 

@@ -12,7 +12,7 @@ from peer.file_backup import ReportProgress
 from peer.home import Home, batches
 from peer.restore import ChunkRestore, ChunkRestores, Judged
 from peer.traffic import Place
-from peer.waiting import TaskGroup, to_its_end, uninterrupted
+from peer.waiting import TaskGroup, to_its_end
 from protocol.chunking import chunk_length
 from protocol.digest import Digest
 from protocol.values import Body, ChunkId, PeerId
@@ -59,7 +59,7 @@ class FileRestore:
             restored_path: str = await to_its_end(file_lane.run(target.commit))
         except BaseException:
             self._stop_runs()
-            await uninterrupted(file_lane.run(self._abort))
+            await to_its_end(file_lane.run(self._abort))
             raise
         return RestoreOutcome(version, restored_path)
 

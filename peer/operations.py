@@ -37,7 +37,7 @@ from peer.state import KBYTE, PeerState
 from peer.traffic import SendLimit
 from protocol.values import MAX_DEGREE, MIN_DEGREE
 from storage.errors import StorageError
-from storage.interfaces import IChunkStore, StoreUsage
+from storage.interfaces import FileVersion, IChunkStore, StoreUsage
 
 _T = TypeVar("_T")
 
@@ -141,12 +141,7 @@ class Operations:
             has_joined = path in self._backups_under_way
             outcome = await self._joined(path, degree, progress)
             version = outcome.version
-            if version.desired < degree:
-                continue
-            # The run that was joined may have read all before the file became what this BACKUP is asked for.
-            if not has_joined or not await self._outcome(
-                Deferred.fromCoroutine(self._home.has_changed(version))
-            ):
+            if not has_joined or await self._outcome(Deferred.fromCoroutine(self._suits(version, degree))):
                 break
         return BackupReport(
             file_id=version.file_id.hex(),
@@ -254,6 +249,10 @@ class Operations:
             under_way.run = run.addBoth(partial(self._has_ended, path, under_way))
         under_way.listeners.append(progress)
         return await self._outcome(under_way.joined())
+
+    async def _suits(self, version: FileVersion, degree: int) -> bool:
+        """Whether a run answers a BACKUP that joined it: it may have been for less, or read what the file was."""
+        return version.desired >= degree and not await self._home.has_changed(version)
 
     def _has_ended(self, path: str, under_way: _BackupUnderWay, outcome: BackupOutcome | Failure) -> None:
         del self._backups_under_way[path]

@@ -18,6 +18,9 @@ from protocol.messages import Chunk, GetChunk
 from protocol.timing import ATTEMPT_WAITS
 from protocol.values import Body, ChunkId, PeerId
 
+LAST_LOOK = 0.25
+"""Seconds after which it is looked again whether our disk has come to all that came before a chunk is given up."""
+
 Judged = Callable[["bool | Failure", PeerId], None]
 """Is told what became of the bytes that a peer gave. False: their digest is wrong, and they were thrown away."""
 
@@ -46,9 +49,9 @@ class ChunkRestore:
         "_fifth_at",
         "_first_at",
         "_is_over",
-        "_last_offered",
+        "_mark",
+        "_newest",
         "_offered",
-        "_owed",
         "_place",
         "_restores",
         "_timer",
@@ -74,8 +77,8 @@ class ChunkRestore:
         self._attempts = 0
         self._first_at = self._fifth_at = self._asked_at = 0.0
         self._offered = 0
-        self._last_offered = 0
-        self._owed: int | None = None
+        self._newest = 0
+        self._mark: int | None = None
         self._timer: IDelayedCall | None = None
         self._is_over = False
 
@@ -107,6 +110,7 @@ class ChunkRestore:
         if not self._is_over and self._offered < MAX_BODIES_OFFERED:
             self._offered += 1
             self._restores.offered += 1
+            self._newest = self._restores.offered
             self._accept(body, self._is_judged, peer_id)
 
     def close(self) -> None:
@@ -122,8 +126,6 @@ class ChunkRestore:
     def _is_judged(self, outcome: bool | Failure, peer_id: PeerId) -> None:
         self._offered -= 1
         self._restores.judged += 1
-        if self._owed:
-            self._owed -= 1
         if self._is_over:
             return
         if isinstance(outcome, Failure):
@@ -140,26 +142,25 @@ class ChunkRestore:
 
     def _wait_is_over(self) -> None:
         self._timer = None
-        if self._owed is None:
+        if self._mark is None:
             # Not those that come from now on: a flood of wrong ones would be waited for without end.
-            self._owed = self._offered
-        if self._owed:
+            self._mark = self._newest
+        if self._restores.judged < self._mark:
             # Our own disk is behind: nothing is missing that the group could send.
             self._timer = self._clock.callLater(ATTEMPT_WAITS[0], self._wait_is_over)
             return
-        self._owed = None
+        self._mark = None
         self._place.missing()
         if self._attempts < len(ATTEMPT_WAITS):
             self._restores.enqueue(self)
         else:
-            self._last_offered = self._restores.offered
-            self._give_up()
+            self._give_up(self._restores.offered)
 
-    def _give_up(self) -> None:
-        """Fail, or ask once more, when all that any run was offered until the last wait ended was judged."""
+    def _give_up(self, mark: int) -> None:
+        """Fail, or ask once more, when all that any run was offered up to *mark* was judged."""
         self._timer = None
-        if self._restores.judged < self._last_offered:
-            self._timer = self._clock.callLater(ATTEMPT_WAITS[0], self._give_up)
+        if self._restores.judged < mark:
+            self._timer = self._clock.callLater(LAST_LOOK, self._give_up, mark)
         elif self._restores.backlog.may_hold(self._fifth_at, since=self._asked_at):
             self._restores.enqueue(self)
         else:

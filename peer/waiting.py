@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Coroutine
 from contextlib import asynccontextmanager, suppress
 from typing import Any, TypeVar
 
-from twisted.internet.defer import CancelledError, Deferred, ensureDeferred, succeed
+from twisted.internet.defer import CancelledError, Deferred, succeed
 from twisted.python.failure import Failure
 
 from protocol.window import Window
@@ -68,10 +68,10 @@ class Turnstile:
             window.add(size)
 
 
-def uninterrupted(task: Coroutine[Deferred[Any], Any, None] | Deferred[None]) -> Deferred[None]:
+def uninterrupted(task: Coroutine[Deferred[Any], Any, None]) -> Deferred[None]:
     """Fires when *task* has ended; cancelling it cancels the waiting alone, and the task goes on."""
     waiting: Deferred[None] = Deferred()
-    ensureDeferred(task).chainDeferred(waiting)
+    Deferred.fromCoroutine(task).chainDeferred(waiting)
     return waiting
 
 

@@ -170,7 +170,7 @@ class TestSlowHolders:
             ended = group.clock.seconds()
             with pytest.raises(OperationError, match="chunk 7"):
                 group.run(running)
-            assert 0.0 < group.clock.seconds() - ended < 2 * ATTEMPT_WAITS[-1]
+            assert ATTEMPT_WAITS[-1] < group.clock.seconds() - ended < 2 * ATTEMPT_WAITS[-1]
             assert restored(group) == []
 
     def test_nor_does_its_holder_s_work_on_another_file_let_one_fail(self) -> None:
@@ -264,8 +264,8 @@ class TestWrongChunks:
                 group.pass_time(0.005)
             with pytest.raises(OperationError, match="chunk 0"):
                 group.run(running)
-            # A second more for each wait, and two for what the disk has still to do.
-            assert group.clock.seconds() - began < 31.0 + 5 * 1.0 + 2.0
+            # A second more for each wait, and one for what the disk has still to do.
+            assert group.clock.seconds() - began < 31.0 + 5 * 1.0 + 1.0
             assert len(group.said(GetChunk)) == len(ATTEMPTS)
 
     def test_a_good_one_behind_a_wrong_one_is_taken_though_the_last_wait_is_over(self) -> None:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 import pytest
-from twisted.internet.defer import gatherResults
+from twisted.internet.defer import Deferred, gatherResults
 
 from peer.errors import ErrorCode, OperationError
 from protocol.limits import MAX_UNSENT_BYTES
@@ -67,6 +68,15 @@ def count_files(patch: pytest.MonkeyPatch, kind: type[Any], begin: str, *ends: s
     return counted
 
 
+def stop_as_a_service_does(group: Group, running: Iterable[Deferred[Any]]) -> None:
+    """Stop peer 1, and cancel twice what is under way there, the second time what it cleans up."""
+    assert group[1].peer is not None
+    group[1].peer.operations.stop()
+    group[1].stop()
+    for ending in running:
+        ending.addErrback(lambda failure: failure.trap(OperationError))
+
+
 def test_so_many_files_are_read_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("peer.home.MAX_FILES_READ", 3)
     files = count_files(monkeypatch, SourceFile, "open", "close")
@@ -93,17 +103,12 @@ def test_a_file_that_waits_for_answers_keeps_nobody_from_being_read(monkeypatch:
 
 @pytest.mark.parametrize("step", range(20))
 def test_a_stop_leaves_no_file_of_a_backup_open(monkeypatch: pytest.MonkeyPatch, step: int) -> None:
-    """A service that stops cancels twice what is under way, the second time what it cleans up."""
     files = count_files(monkeypatch, SourceFile, "open", "close")
     with Group(1, 2) as group:
         write_all(group)
         running = [group[1].begin_backup(path, 2) for path in PATHS]
         group.pass_time(step * 0.002)
-        assert group[1].peer is not None
-        group[1].peer.operations.stop()
-        group[1].stop()
-        for ending in running:
-            ending.addErrback(lambda failure: failure.trap(OperationError))
+        stop_as_a_service_does(group, running)
         assert files.now == 0
 
 
@@ -167,18 +172,14 @@ def test_files_that_nobody_gives_do_not_hold_each_other_up(monkeypatch: pytest.M
 
 @pytest.mark.parametrize("step", range(20))
 def test_a_stop_leaves_no_file_of_a_restore(step: int) -> None:
-    """SPEC.md 4.14: a service that stops cancels twice what is under way, the second time what it cleans up."""
+    """SPEC.md 4.16."""
     with Group(1, 2) as group:
         write_all(group)
         for path in PATHS:
             group[1].backup(path, 1)
         running = [group[1].begin_restore(path) for path in PATHS]
         group.pass_time(step * 0.002)
-        assert group[1].peer is not None
-        group[1].peer.operations.stop()
-        group[1].stop()
-        for ending in running:
-            ending.addErrback(lambda failure: failure.trap(OperationError))
+        stop_as_a_service_does(group, running)
         left = group[1].disk.list_directory(f"{STORE}/restored")
         assert [name for name in left if name.startswith(TEMPORARY_PREFIX)] == []
 
