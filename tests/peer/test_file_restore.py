@@ -10,17 +10,12 @@ from peer.errors import ErrorCode, OperationError
 from protocol.messages import GetChunk
 from protocol.values import CHUNK_SIZE
 from storage.interfaces import VersionState
+from tests.peer.backups import several
 from tests.support.group import Group
 from tests.support.lan import Link
 
 PATH = "/home/photo.jpg"
 FOLDER = "/store/restored"
-
-
-def several(count: int, letter: bytes = b"x") -> bytes:
-    """A file of so many chunks, no two of them alike."""
-    bodies = [b"%06d" % no + letter * (CHUNK_SIZE - 6) for no in range(count - 1)]
-    return b"".join(bodies) + b"the last"
 
 
 def folder(group: Group) -> list[str]:

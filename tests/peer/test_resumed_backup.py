@@ -7,26 +7,13 @@ import pytest
 from peer.errors import ErrorCode, OperationError
 from protocol.messages import Delete, PutChunk
 from protocol.values import CHUNK_SIZE
-from storage.interfaces import FileVersion, VersionState
+from storage.interfaces import VersionState
+from tests.peer.backups import LATER, PATH, several, versions
 from tests.support.group import Group, Member
 
-PATH = "/home/photo"
 CHUNKS = 40
 ROOM = 30
 """Chunks that the second holder has room for; the others keep a backup of degree 2 waiting."""
-LATER = 10.0
-
-
-def several(count: int, letter: bytes = b"x") -> bytes:
-    """A file of so many chunks, no two of them alike."""
-    bodies = [b"%06d" % no + letter * (CHUNK_SIZE - 6) for no in range(count - 1)]
-    return b"".join(bodies) + b"the last"
-
-
-def versions(member: Member) -> list[FileVersion]:
-    """What the catalog has of the path, newest first."""
-    assert member.storage is not None
-    return member.storage.catalog.versions(PATH)
 
 
 def two_holders(group: Group) -> None:

@@ -10,7 +10,8 @@ import pytest
 from storage.disk import IDisk, PosixDisk
 from storage.interfaces import IChunkStore
 from storage.memory_store import MemoryChunkStore
-from tests.storage.examples import CAPACITY, open_slot_store
+from storage.slot_store import SlotChunkStore
+from tests.storage.examples import CAPACITY, ROOT, open_slot_store
 from tests.support.disk import MemoryDisk
 
 
@@ -39,3 +40,16 @@ def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[IChunkStor
         made.set_capacity(CAPACITY)
     yield made
     made.close()
+
+
+@pytest.fixture
+def memory_disk() -> MemoryDisk:
+    return MemoryDisk()
+
+
+@pytest.fixture
+def slots(memory_disk: MemoryDisk) -> SlotChunkStore:
+    """A store on the disk in memory; a test that crashes the disk needs not close it."""
+    store = open_slot_store(memory_disk, ROOT)
+    store.set_capacity(CAPACITY)
+    return store

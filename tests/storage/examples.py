@@ -13,8 +13,11 @@ from storage.interfaces import ChunkToStore, Fingerprint, IChunkStore
 from storage.layout import Layout
 from storage.slot_rows import INDEX_SCHEMA
 from storage.slot_store import SlotChunkStore
+from tests.support.disk import MemoryDisk, Operation
 
 CAPACITY = 10_000_000
+ROOT = "/store"
+SEGMENT = f"{ROOT}/chunks/00000001.slots"
 
 MakeStore = Callable[[], IChunkStore]
 
@@ -67,3 +70,19 @@ def open_catalog(disk: IDisk, root: str) -> SqliteCatalog:
     if not disk.exists(layout.catalog):
         create_database(disk, layout.catalog, CATALOG_SCHEMA)
     return SqliteCatalog.open(disk=disk, layout=layout)
+
+
+def places(store: SlotChunkStore) -> list[int]:
+    """Where the chunks are, in the order of their ids."""
+    return [place for (place,) in store._index.rows("SELECT place FROM chunks ORDER BY file_id, chunk_no")]
+
+
+def count_operations(disk: MemoryDisk) -> dict[str, int]:
+    """Counts what is done from now on, by its kind."""
+    counted: dict[str, int] = {}
+
+    def interceptor(operation: Operation) -> None:
+        counted[operation.kind] = counted.get(operation.kind, 0) + 1
+
+    disk.intercept(interceptor)
+    return counted
