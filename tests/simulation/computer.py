@@ -332,7 +332,9 @@ class Computer(StorageWatcher):
         return {v.file_id for v in self.world.facts.versions.values() if v.home == self.peer_id}
 
     def _hear(self, datagram: bytes, _source: object) -> None:
-        if len(datagram) > 1_000 or not (b"REMOVED" in datagram or b"DELETE" in datagram):
+        facts = self.world.facts
+        is_short = len(datagram) <= 1_000
+        if not (is_short and (b"REMOVED" in datagram or b"DELETE" in datagram)) and not facts.given_up:
             return
         try:
             message = parse(datagram)
@@ -341,9 +343,11 @@ class Computer(StorageWatcher):
         if isinstance(message, Removed):
             self.world.removed_heard(self, message)
         elif isinstance(message, Delete):
-            self.world.facts.delete_heard.setdefault(message.file_id, []).append(
+            facts.delete_heard.setdefault(message.file_id, []).append(
                 Heard(self.world.clock.seconds(), self.peer_id, message.sender_id)
             )
+        elif isinstance(message, Stored | Chunk):
+            facts.answer_heard(self.world.clock.seconds(), self.peer_id, message.chunk_id, message.sender_id)
 
     def kill(self) -> None:
         """End the process at once; none of it runs any more."""

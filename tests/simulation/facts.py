@@ -114,6 +114,8 @@ class Facts:
     """Who has ever said STORED or CHUNK for a chunk, by sender id."""
     given_up: dict[ChunkId, dict[int, float]] = field(factory=dict)
     """In whose name strangers have said REMOVED for a chunk since, and when: some use the ids of others."""
+    answers_overtaken: dict[tuple[int, ChunkId, int], float] = field(factory=dict)
+    """When who heard last, after that REMOVED was said, that a sender holds a chunk; by listener, chunk and sender."""
     stored_at: dict[tuple[int, ChunkId], float] = field(factory=dict)
     """When a peer stored a copy last."""
     departed: set[int] = field(factory=set)
@@ -136,9 +138,16 @@ class Facts:
         heard = {
             one.sender
             for one in self.removed_heard.get(chunk_id, ())
-            if one.by == home and one.time >= self.given_up.get(chunk_id, {}).get(one.sender, float("inf"))
+            if one.by == home
+            and one.time >= self.given_up.get(chunk_id, {}).get(one.sender, float("inf"))
+            and one.time >= self.answers_overtaken.get((home, chunk_id, one.sender), 0.0)
         }
         return self.answered.get(chunk_id, set()) - heard
+
+    def answer_heard(self, time: float, by: int, chunk_id: ChunkId, sender: int) -> None:
+        """A STORED or CHUNK has come to a peer, perhaps behind a REMOVED that was sent after it."""
+        if sender in self.given_up.get(chunk_id, ()):
+            self.answers_overtaken[by, chunk_id, sender] = time
 
     def lose(self, time: float, who: int, chunk_id: ChunkId, why: str) -> None:
         """A good copy is gone."""

@@ -105,6 +105,16 @@ class TestReport:
         facts.answer(CHUNK, 2)
         assert facts.said_to(4, CHUNK) == {1, 2}
 
+    def test_one_whose_answer_came_behind_its_removed_is_counted(self) -> None:
+        """Both were under way at once: nobody can tell in which order they were sent."""
+        facts = Facts()
+        facts.answer(CHUNK, 2)
+        facts.given_up[CHUNK] = {2: 5.0}
+        facts.removed_heard[CHUNK] = [Heard(5.1, 4, 2), Heard(5.1, 6, 2)]
+        facts.answer_heard(5.2, 4, CHUNK, 2)
+        facts.answer_heard(5.05, 6, CHUNK, 2)
+        assert (facts.said_to(4, CHUNK), facts.said_to(6, CHUNK)) == ({2}, set())
+
     def test_one_that_was_heard_is_not(self, monkeypatch: pytest.MonkeyPatch) -> None:
         again = (22.0, Backup(1, PATH, 3))
         assert violation_of(*self.GIVEN_UP, again) is None
