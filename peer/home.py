@@ -183,8 +183,8 @@ def _has_changed(disk: IDisk, version: FileVersion) -> bool:
     try:
         return Fingerprint.of(disk.stat(version.path)) != version.fingerprint
     except OSError:
-        # It is gone: there is nothing newer than what was backed up.
-        return False
+        # The run that follows says what is wrong.
+        return True
 
 
 def _read_again(disk: IDisk, version: FileVersion, chunk_no: int, digest: Digest) -> bytes:

@@ -139,9 +139,14 @@ class Operations:
         await self._until_deleted(path)
         while True:
             has_joined = path in self._backups_under_way
-            outcome = await self._joined(path, degree, progress)
+            try:
+                outcome = await self._joined(path, degree, progress)
+            except OperationError as error:
+                if has_joined and error.code is ErrorCode.SOURCE_CHANGED:
+                    continue
+                raise
             version = outcome.version
-            if not has_joined or await self._outcome(Deferred.fromCoroutine(self._suits(version, degree))):
+            if not has_joined or await self._interruptible(path, self._suits(version, degree)):
                 break
         return BackupReport(
             file_id=version.file_id.hex(),

@@ -215,15 +215,15 @@ class SpaceReclaim:
             fate = await self._withdrawals.offer(held.chunk_id)
         if fate is Fate.KEPT:
             fate = await self._withdrawals.after(held.chunk_id, lambda: self._place_elsewhere(held.chunk_id))
-        if fate is Fate.GONE:
-            # Whoever drops it as damaged may have still to do so, or may find it mended, and leave it.
-            await self._withdrawals.ended(held.chunk_id)
-            if await self._store_lane.submit(self._store.describe, held.chunk_id) is not None:
-                fate = Fate.KEPT
         if fate is Fate.KEPT and drops_last_copies and await self._withdrawals.drop(held.chunk_id):
             self._log.warn(
                 "dropped what may be the last copy of {chunk}: nobody took it in the time that it was kept",
                 chunk=str(held.chunk_id),
             )
             return Fate.DROPPED
+        if fate is Fate.GONE:
+            # Whoever drops it as damaged may have still to do so, or may find it mended, and leave it.
+            await self._withdrawals.ended(held.chunk_id)
+            if await self._store_lane.submit(self._store.describe, held.chunk_id) is not None:
+                fate = Fate.KEPT
         return fate

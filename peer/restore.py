@@ -144,7 +144,8 @@ class ChunkRestore:
         self._timer = None
         if self._mark is None:
             # Not those that come from now on: a flood of wrong ones would be waited for without end.
-            self._mark = self._newest
+            is_last = self._attempts >= len(ATTEMPT_WAITS)
+            self._mark = self._restores.offered if is_last else self._newest
         if self._restores.judged < self._mark:
             # Our own disk is behind: nothing is missing that the group could send.
             self._timer = self._clock.callLater(ATTEMPT_WAITS[0], self._wait_is_over)

@@ -25,6 +25,8 @@ FIRST_CHUNKS = int(FIRST_WINDOW / CHUNK_SIZE)
 BODY = b"the only chunk of a small file"
 ATTEMPTS = [0.0, 1.0, 3.0, 7.0, 15.0]
 """When the five GETCHUNKs leave, from the first one on (SPEC.md 4.3)."""
+GIVEN_UP = 31.0
+"""When it is given up, from the first GETCHUNK on."""
 TOLERANCE = 0.05
 WRONG_BODIES = [b"", b"the only chump of a small file", BODY + b"\0", BODY.ljust(CHUNK_SIZE, b"\0")]
 
@@ -59,6 +61,13 @@ def begin(group: Group) -> Deferred[RestoreReport]:
 def is_done(running: Deferred[RestoreReport]) -> bool:
     """Whether RESTORE has ended: a type checker believes that an attribute stays what it was."""
     return bool(running.called)
+
+
+def delay_disk(group: Group, seconds: float) -> None:
+    """Have every call of peer 1's storage take up to so many seconds from now on."""
+    executor = group[1].executor
+    assert executor is not None
+    executor.max_delay = seconds
 
 
 def restored(group: Group) -> list[str]:
@@ -204,6 +213,64 @@ class TestSlowHolders:
                 group.run(running)
             assert group.clock.seconds() - began < 31.0 + seconds + 1.0
 
+    def test_nor_does_what_was_asked_for_between_the_fifth_time_and_the_last(self) -> None:
+        """SPEC.md 4.17: a RESTORE would prolong another for as long as it goes on."""
+        with Group(1) as group:
+            holder, [old] = given_away(group, BODY, path="/home/old")
+            _, [new] = given_away(group, BODY, path="/home/new", holder=holder)
+            given_away(group, BODY, holder=holder)
+            older = group[1].begin_restore("/home/old")
+            group.pass_time(TOLERANCE)
+            running = begin(group)
+            began = group.clock.seconds()
+            group.run_to(began + ATTEMPTS[4] + 5.0)
+            holder.chunk(old, BODY)
+            group.run(older)
+            newer = group[1].begin_restore("/home/new")
+            group.run_to(began + GIVEN_UP + 4.0)
+            holder.chunk(new, BODY)
+            group.run(newer)
+            with pytest.raises(OperationError, match="chunk 0"):
+                group.run(running)
+            assert group.clock.seconds() - began == pytest.approx(GIVEN_UP + ATTEMPT_WAITS[4], abs=1.0)
+
+    def test_nor_does_what_comes_at_the_first_asking(self) -> None:
+        """SPEC.md 4.17: asked for before the fifth time of another, and given after it."""
+        with Group(1) as group:
+            holder, [other_chunk] = given_away(group, BODY, path="/home/other")
+            given_away(group, BODY, holder=holder)
+            running = begin(group)
+            began = group.clock.seconds()
+            group.run_to(began + ATTEMPTS[4] - 0.1)
+            other = group[1].begin_restore("/home/other")
+            group.pass_time(0.3)
+            holder.chunk(other_chunk, BODY)
+            group.run(other)
+            with pytest.raises(OperationError, match="chunk 0"):
+                group.run(running)
+            assert group.clock.seconds() - began == pytest.approx(GIVEN_UP, abs=1.0)
+
+    def test_one_that_was_called_off_keeps_no_other_from_ending(self) -> None:
+        """SPEC.md 4.3: what came for it is compared all the same, or counted as if it were."""
+        with Group(1) as group:
+            holder, [called_off] = given_away(group, BODY, path="/home/other")
+            given_away(group, BODY, holder=holder)
+            other = group[1].begin_restore("/home/other")
+            group.pass_time(0.1)
+            delay_disk(group, 2.0)
+            for wrong in WRONG_BODIES[:2]:
+                holder.chunk(called_off, wrong)
+            group.pass_time(TOLERANCE)
+            group.run(group[1].begin_delete("/home/other"))
+            with pytest.raises(OperationError):
+                group.run(other)
+            delay_disk(group, 0.005)
+            running = begin(group)
+            began = group.clock.seconds()
+            with pytest.raises(OperationError, match="chunk 0"):
+                group.run(running)
+            assert group.clock.seconds() - began == pytest.approx(GIVEN_UP, abs=3.0)
+
 
 class TestWrongChunks:
     @pytest.mark.parametrize("wrong", WRONG_BODIES)
@@ -277,6 +344,23 @@ class TestWrongChunks:
             group.pass_time(30.9)
             holder.chunk(chunk, WRONG_BODIES[1])
             group.pass_time(0.3)
+            holder.chunk(chunk, BODY)
+            assert group[1].disk.read_file(group.run(running).path) == BODY
+
+    def test_a_good_one_behind_those_of_another_run_is_taken_too(self) -> None:
+        """SPEC.md 4.3: all that came for any chunk until then is compared before one is given up."""
+        with Group(1) as group:
+            holder, [other_chunk] = given_away(group, BODY, path="/home/other")
+            _, [chunk] = given_away(group, BODY, holder=holder)
+            running = begin(group)
+            began = group.clock.seconds()
+            group.run_to(began + GIVEN_UP - 0.5)
+            other = group[1].begin_restore("/home/other")
+            other.addErrback(lambda failure: failure.trap(OperationError))
+            group.run_to(began + GIVEN_UP - 0.1)
+            delay_disk(group, 6.0)
+            holder.chunk(other_chunk, WRONG_BODIES[1])
+            group.run_to(began + GIVEN_UP + 0.2)
             holder.chunk(chunk, BODY)
             assert group[1].disk.read_file(group.run(running).path) == BODY
 

@@ -6,6 +6,7 @@ import errno
 
 import pytest
 
+from peer.config import PeerConfig
 from protocol.messages import Chunk, PutChunk, Removed, Stored
 from protocol.values import ChunkId, FileId
 from tests.peer.copies import (
@@ -71,6 +72,23 @@ class TestReclaim:
             assert report.unplaced_chunks == holds(group, 20)
             assert bool(report.used_kbytes) == holds(group, 20)
             group.errors.clear()
+
+    def test_one_that_is_mended_as_its_grace_ends_is_offered_to_others_first(self) -> None:
+        """SPEC.md 6.12, 6.13: who placed it here counts our STORED."""
+        grace = 600.0
+        with Group() as group:
+            config = PeerConfig(store=STORE, scrub_period=None, last_copy_grace=grace)
+            group.add(20, disk_seconds=0.1, config=config)
+            home = Stranger(group)
+            give_copy(group, home)
+            assert group[20].reclaim(0).unplaced_chunks == 1
+            damage(group, 20)
+            # It is found damaged now, and the PUTCHUNK mends it before it is dropped.
+            group.pass_time(grace + 0.625)
+            home.putchunk(CHUNK, BODY)
+            group.pass_time(60.0)
+            assert group[20].count("put_mended") == 1
+            assert holds(group, 20)
 
 
 class TestHolder:

@@ -136,6 +136,55 @@ class TestJoining:
             assert group.run(first).file_id != group.run(second).file_id
             assert group[1].restore(PATH) == b"what the second is asked for"
 
+    def test_one_whose_file_is_gone_by_then_says_so(self) -> None:
+        """SPEC.md 3.28: what the first has read is not what the second was asked for."""
+        with Group(1, 2) as group:
+            group[1].write(PATH, SMALL)
+            first = group[1].begin_backup(PATH, 1)
+            while not group.said(PutChunk):
+                group.pass_time(0.001)
+            group.pass_time(0.02)
+            group[1].disk.remove(PATH)
+            second = group[1].begin_backup(PATH, 1)
+            assert group.run(first).below_degree == 0
+            assert refusal(group, second) is ErrorCode.PATH_MISSING
+
+    def test_one_that_comes_for_the_change_that_fails_the_first_backs_it_up(self) -> None:
+        """SPEC.md 3.28, 3.33."""
+        with Group(1) as group:
+            group[1].write(PATH, several(2))
+            first = group[1].begin_backup(PATH, 1)
+            while not group.said(PutChunk):
+                group.pass_time(0.001)
+            group.pass_time(0.02)
+            group[1].write(PATH, SMALL)
+            second = group[1].begin_backup(PATH, 1)
+            group.add(2)
+            assert refusal(group, first) is ErrorCode.SOURCE_CHANGED
+            assert group.run(second).below_degree == 0
+            assert [version.size for version in versions(group[1])] == [len(SMALL)]
+
+    @pytest.mark.parametrize("step", range(14))
+    def test_a_delete_cancels_it_also_while_it_is_looked_whether_the_first_answers_it(
+        self, step: int
+    ) -> None:
+        """SPEC.md 5.4."""
+        with Group(2) as group:
+            group.add(1, disk_seconds=0.05)
+            group[1].write(PATH, SMALL)
+            first = group[1].begin_backup(PATH, 1)
+            while not group.said(PutChunk):
+                group.pass_time(0.001)
+            group.pass_time(0.15)
+            group[1].write(PATH, SMALL)
+            second = group[1].begin_backup(PATH, 1)
+            group.run(first)
+            group.pass_time(step * 0.004)
+            delete = group[1].begin_delete(PATH)
+            assert refusal(group, second) is ErrorCode.CANCELLED
+            group.run(delete)
+            assert versions(group[1]) == []
+
     def test_a_second_backup_of_the_path_joins_the_first(self) -> None:
         """SPEC.md 3.28, 7.5: by whatever spelling of the path."""
         with Group(1, 2) as group:
