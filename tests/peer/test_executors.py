@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine
+import sys
+from collections.abc import AsyncIterator, Callable, Coroutine
+from contextlib import asynccontextmanager
 from random import Random
-from threading import current_thread, main_thread
+from threading import Event, current_thread, main_thread
 from typing import Any
+from weakref import finalize
 
 import pytest
 from twisted.internet import reactor
@@ -19,6 +22,16 @@ from tests.support.executor import ClockExecutor
 from tests.support.in_reactor import in_reactor
 
 Story = Callable[[IExecutor], Coroutine[Any, Any, None]]
+
+
+@asynccontextmanager
+async def threads() -> AsyncIterator[ThreadExecutor]:
+    """Real ones, which would keep the tests from ending if they were left."""
+    executor = ThreadExecutor(reactor=IReactorFromThreads(reactor))
+    try:
+        yield executor
+    finally:
+        await executor.stop()
 
 
 async def it_provides_the_interface(executor: IExecutor) -> None:
@@ -84,11 +97,8 @@ def test_the_virtual_executor_keeps_the_contract(story: Story) -> None:
 @pytest.mark.parametrize("story", EXECUTOR_CONTRACT, ids=lambda story: story.__name__)
 @in_reactor
 async def test_the_threads_keep_the_contract(story: Story) -> None:
-    executor = ThreadExecutor(reactor=IReactorFromThreads(reactor))
-    try:
+    async with threads() as executor:
         await story(executor)
-    finally:
-        await executor.stop()
 
 
 def test_the_same_seed_takes_the_same_time() -> None:
@@ -129,11 +139,44 @@ def test_after_a_crash_nothing_more_is_done_or_told() -> None:
 
 @in_reactor
 async def test_calls_run_in_one_thread_a_lane_and_never_in_the_reactors() -> None:
-    executor = ThreadExecutor(reactor=IReactorFromThreads(reactor))
-    disk, again, catalog = [await executor.run(lane, current_thread) for lane in ("disk", "disk", "catalog")]
-    assert disk is again
-    assert len({disk, catalog, main_thread()}) == 3
+    async with threads() as executor:
+        disk, again, catalog = [
+            await executor.run(lane, current_thread) for lane in ("disk", "disk", "catalog")
+        ]
+        assert disk is again
+        assert len({disk, catalog, main_thread()}) == 3
 
-    await executor.stop()
     assert not disk.is_alive()
     assert not catalog.is_alive()
+
+
+@in_reactor
+async def test_a_call_that_asks_its_thread_to_end_ends_nothing() -> None:
+    async with threads() as executor:
+        with pytest.raises(SystemExit):
+            await executor.run("disk", sys.exit, 1)
+        assert await executor.run("disk", str, 1) == "1"
+
+
+@in_reactor
+async def test_an_idle_thread_keeps_nothing_of_what_it_was_given_or_gave() -> None:
+    async with threads() as executor:
+        body = _Body()
+        are_gone = [_gone(body), _gone(await executor.run("disk", lambda _body: _Body(), body))]
+        del body
+        # The thread lets go a moment after it has told.
+        assert await executor.run("other", lambda: [is_gone.wait(5.0) for is_gone in are_gone]) == [
+            True,
+            True,
+        ]
+
+
+class _Body:
+    """A chunk's bytes can't be asked whether they are still there."""
+
+
+def _gone(body: _Body) -> Event:
+    """Is set when nobody refers to it any more."""
+    is_gone = Event()
+    finalize(body, is_gone.set)
+    return is_gone
