@@ -37,7 +37,7 @@ from peer.state import KBYTE, PeerState
 from peer.traffic import SendLimit
 from protocol.values import MAX_DEGREE, MIN_DEGREE
 from storage.errors import StorageError
-from storage.interfaces import FileVersion, IChunkStore, StoreUsage
+from storage.interfaces import IChunkStore, StoreUsage
 
 _T = TypeVar("_T")
 
@@ -47,6 +47,7 @@ class _BackupUnderWay:
     """The one run for a path; a later BACKUP of the same path joins it."""
 
     run: Deferred[Any] | None = None
+    is_cancelled: bool = False
     listeners: list[ProgressListener] = field(factory=list)
     waiting: list[Deferred[BackupOutcome]] = field(factory=list)
 
@@ -63,11 +64,18 @@ class _BackupUnderWay:
 
     def cancel(self) -> None:
         """End the run."""
+        self.is_cancelled = True
         if self.run is not None:
             self.run.cancel()
 
     def end(self, outcome: BackupOutcome | Failure) -> None:
-        """Tell all who wait what the run came to."""
+        """Tell all who wait what the run came to; of one that was cancelled, that it was.
+
+        It may not have seen that, as it was putting things in order after a failure of its own. Whoever joined it
+        would take that failure for a reason to begin another run.
+        """
+        if self.is_cancelled:
+            outcome = Failure(CancelledError())
         for waiting in self.waiting:
             if isinstance(outcome, Failure):
                 waiting.errback(outcome)
@@ -137,17 +145,12 @@ class Operations:
             )
         began = self._clock.seconds()
         await self._until_deleted(path)
-        while True:
-            has_joined = path in self._backups_under_way
-            try:
-                outcome = await self._joined(path, degree, progress)
-            except OperationError as error:
-                if has_joined and error.code is ErrorCode.SOURCE_CHANGED:
-                    continue
-                raise
-            version = outcome.version
-            if not has_joined or await self._interruptible(path, self._suits(version, degree)):
-                break
+        # Only a run that began before this was asked for may have missed what was asked for.
+        older = self._backups_under_way.get(path)
+        outcome = await self._outcome_of(older, path, degree, progress)
+        while outcome is None or outcome.version.desired < degree:
+            outcome = await self._joined(path, degree, progress)
+        version = outcome.version
         return BackupReport(
             file_id=version.file_id.hex(),
             bytes=version.size,
@@ -255,9 +258,21 @@ class Operations:
         under_way.listeners.append(progress)
         return await self._outcome(under_way.joined())
 
-    async def _suits(self, version: FileVersion, degree: int) -> bool:
-        """Whether a run answers a BACKUP that joined it: it may have been for less, or read what the file was."""
-        return version.desired >= degree and not await self._home.has_changed(version)
+    async def _outcome_of(
+        self, older: _BackupUnderWay | None, path: str, degree: int, progress: ProgressListener
+    ) -> BackupOutcome | None:
+        """What the run for *path* that was under way came to; None if it doesn't count for a BACKUP that joined it."""
+        if older is None:
+            return None
+        try:
+            outcome = await self._joined(path, degree, progress)
+        except OperationError as error:
+            if error.code in (ErrorCode.CANCELLED, ErrorCode.STOPPING):
+                raise
+            # It is about what the first found. This one may find another file there, or a disk with room.
+            return None
+        has_changed = await self._interruptible(path, self._home.has_changed(outcome.version))
+        return None if has_changed else outcome
 
     def _has_ended(self, path: str, under_way: _BackupUnderWay, outcome: BackupOutcome | Failure) -> None:
         del self._backups_under_way[path]
@@ -293,7 +308,7 @@ class Operations:
             )
 
     async def _interrupt(self, path: str) -> None:
-        """End what is under way for *path*, and wait until it has ended."""
+        """End what is under way for *path*, and wait until a BACKUP of it has ended."""
         for running in [run for run, its_path in self._interruptible_runs.items() if its_path == path]:
             running.cancel()
         under_way = self._backups_under_way.get(path)

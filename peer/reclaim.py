@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Coroutine
-from typing import Any
+from typing import Any, Final
 
 from attrs import define, field
 from twisted.internet.defer import CancelledError, Deferred
@@ -12,6 +12,7 @@ from twisted.internet.task import deferLater
 from twisted.logger import Logger
 
 from peer.blocking import Lane, Stopped
+from peer.known_chunks import CopyLost
 from peer.waiting import TaskGroup, Turnstile
 from peer.withdrawal import Fate, Withdrawals
 from protocol.timing import LAST_COPY_RETRY
@@ -20,6 +21,10 @@ from protocol.window import Window
 from storage.interfaces import HeldChunk, IChunkStore, StoreUsage
 
 _PAGE = 500
+
+MENDED_AT_MOST: Final = 2
+"""Times that a copy which is mended as it is about to be dropped as damaged is withdrawn anew in one run. Where a
+damaged one can't be dropped, it would be found so without end."""
 
 ReportProgress = Callable[[int, int], None]
 """Is told how many bytes are free again, of how many that have to be."""
@@ -83,6 +88,7 @@ class SpaceReclaim:
         self._runs: set[Deferred[Any]] = set()
         self._asked_at = clock.seconds()
         self._is_retrying = False
+        self._is_stopped = False
 
     def run(self, report: ReportProgress = lambda freed, excess: None) -> Deferred[ReclaimResult]:
         """Drop copies until the capacity is kept, or none is left that may be dropped.
@@ -95,6 +101,7 @@ class SpaceReclaim:
 
     def stop(self) -> None:
         """Drop nothing more."""
+        self._is_stopped = True
         for run in list(self._runs):
             run.cancel()
 
@@ -108,20 +115,30 @@ class SpaceReclaim:
         return outcome
 
     async def _run(self, report: ReportProgress) -> ReclaimResult:
-        result = await self._free_excess(report)
-        if not self._is_retrying and await self._excess() > 0:
-            self._is_retrying = True
-            retries = self._begin(self._retry())
-            retries.addErrback(lambda failure: failure.trap(CancelledError, Stopped))
-            retries.addErrback(lambda failure: self._log.failure("reclaiming stopped", failure))
+        is_over = True
+        try:
+            result = await self._free_excess(report)
+            is_over = await self._excess() > 0
+        finally:
+            if is_over and not self._is_retrying and not self._is_stopped:
+                self._is_retrying = True
+                self._begin(self._retry()).addErrback(lambda failure: failure.trap(CancelledError, Stopped))
         return result
 
     async def _retry(self) -> None:
         try:
-            while await self._excess() > 0:
+            is_over = True
+            while is_over:
                 await deferLater(self._clock, LAST_COPY_RETRY)
                 is_grace_over = self._clock.seconds() - self._asked_at >= self._last_copy_grace
-                await self._free_excess(lambda freed, excess: None, drops_last_copies=is_grace_over)
+                try:
+                    await self._free_excess(lambda freed, excess: None, drops_last_copies=is_grace_over)
+                    is_over = await self._excess() > 0
+                except (CancelledError, Stopped):
+                    raise
+                except Exception:
+                    # What a disk refuses now it may give in ten minutes.
+                    self._log.failure("reclaiming failed; it is tried again in 10 minutes")
         finally:
             self._is_retrying = False
 
@@ -188,12 +205,14 @@ class SpaceReclaim:
     async def _free(self, held: HeldChunk, freeing: _Freeing) -> None:
         fate = Fate.KEPT
         try:
-            fate = await self._fate(held, drops_last_copies=freeing.drops_last_copies)
+            fate = await self._fate(held.chunk_id, drops_last_copies=freeing.drops_last_copies)
         except (CancelledError, Stopped):
             raise
         except Exception:
             # What one copy's reading or dropping raised must not keep the others from being dropped.
             self._log.failure("the copy of {chunk} stays", chunk=str(held.chunk_id))
+            # Unless it was read as damaged too, by another hand.
+            await self._withdrawals.ended(held.chunk_id)
         finally:
             self._withdrawals.room.leave()
             freeing.under_way -= held.charged_bytes
@@ -207,23 +226,30 @@ class SpaceReclaim:
         freeing.result.removed_chunks += fate is Fate.DROPPED
         freeing.report(freeing.freed, freeing.freed + max(0, await self._excess()))
 
-    async def _fate(self, held: HeldChunk, *, drops_last_copies: bool) -> Fate:
-        fate = Fate.KEPT
-        # An eviction may be offering it, and keep it in the end.
-        await self._withdrawals.ended(held.chunk_id)
-        if held.perceived > held.desired:
-            fate = await self._withdrawals.offer(held.chunk_id)
-        if fate is Fate.KEPT:
-            fate = await self._withdrawals.after(held.chunk_id, lambda: self._place_elsewhere(held.chunk_id))
-        if fate is Fate.KEPT and drops_last_copies and await self._withdrawals.drop(held.chunk_id):
-            self._log.warn(
-                "dropped what may be the last copy of {chunk}: nobody took it in the time that it was kept",
-                chunk=str(held.chunk_id),
+    async def _fate(self, chunk_id: ChunkId, *, drops_last_copies: bool) -> Fate:
+        for _attempt in range(MENDED_AT_MOST + 1):
+            held = await self._store_lane.submit(self._store.describe, chunk_id)
+            if held is None:
+                return Fate.GONE
+            # An eviction may be offering it, and keep it in the end.
+            if not self._withdrawals.is_withdrawing(chunk_id):
+                fate = await self._withdrawn(held, drops_last_copies=drops_last_copies)
+                if fate is not Fate.GONE:
+                    return fate
+            # Whoever drops it as damaged may have still to do so; or he finds it mended, and it is as any other again.
+            await self._withdrawals.ended(chunk_id)
+        return Fate.KEPT
+
+    async def _withdrawn(self, held: HeldChunk, *, drops_last_copies: bool) -> Fate:
+        try:
+            if held.perceived > held.desired:
+                fate = await self._withdrawals.offer(held.chunk_id)
+                if fate is not Fate.KEPT:
+                    return fate
+            return await self._withdrawals.after(
+                held.chunk_id,
+                lambda: self._place_elsewhere(held.chunk_id),
+                threshold=0 if drops_last_copies else 1,
             )
-            return Fate.DROPPED
-        if fate is Fate.GONE:
-            # Whoever drops it as damaged may have still to do so, or may find it mended, and leave it.
-            await self._withdrawals.ended(held.chunk_id)
-            if await self._store_lane.submit(self._store.describe, held.chunk_id) is not None:
-                fate = Fate.KEPT
-        return fate
+        except CopyLost:
+            return Fate.GONE

@@ -14,7 +14,7 @@ from twisted.logger import Logger
 from peer.backup import ChunkBackups, ChunkToBackUp
 from peer.blocking import Stopped
 from peer.holders import HolderKnowledge
-from peer.known_chunks import CopyLost, KnownChunk, KnownChunks
+from peer.known_chunks import KnownChunk, KnownChunks
 from protocol.limits import MAX_REPAIRS_DUE
 from protocol.messages import Removed
 from protocol.suppression import RecentPutChunks
@@ -104,7 +104,7 @@ class RemovedResponder:
         repair.ended.addBoth(lambda _result: self._due.pop(chunk_id))
 
     async def place_elsewhere(self, chunk_id: ChunkId) -> None:
-        """Run a chunk backup that counts only what other peers answer to it."""
+        """Run a chunk backup that counts only what other peers answer to it. Raises CopyLost."""
         chunk = await self._known_chunks.find(chunk_id)
         if chunk is None:
             return
@@ -112,11 +112,7 @@ class RemovedResponder:
         placing = ChunkToBackUp(
             chunk_id=chunk_id, desired=chunk.desired, read=chunk.read, counts_answers_only=True
         )
-        try:
-            await self._backups.run(placing, place)
-        except CopyLost:
-            # Whoever withdraws the copy sees that it is gone.
-            self._log.debug("the copy of {chunk} was lost before it was placed", chunk=str(chunk_id))
+        await self._backups.run(placing, place)
 
     def forget_file(self, file_id: FileId) -> None:
         """The file was deleted: repair nothing of it."""

@@ -99,7 +99,7 @@ class Scrub:
         while True:
             try:
                 usage: StoreUsage = await self._store_lane.run(self._store.usage)
-            except OSError:
+            except StorageError:
                 # It also tells how full the disk is, which the disk may refuse to say.
                 await self._sleep(RETRY)
             else:

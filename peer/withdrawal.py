@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Coroutine, Iterable
+from collections.abc import Callable, Coroutine, Iterable
 from enum import Enum
 from typing import Any
 
@@ -28,8 +28,8 @@ class Fate(Enum):
     """What became of a copy that was to be dropped."""
 
     DROPPED = "it is gone, and REMOVED has said so"
-    KEPT = "it stays, and STORED has said so"
-    GONE = "it is gone for another reason: its file was deleted, or the copy was damaged"
+    KEPT = "it stays, and STORED has said so; or somebody else withdraws it already"
+    GONE = "it is gone for another reason: its file was deleted, or the copy is damaged and is being dropped for that"
 
 
 class _End(Enum):
@@ -137,11 +137,11 @@ class Withdrawals:
         return fate
 
     async def after(
-        self, chunk_id: ChunkId, place: Callable[[], Coroutine[Deferred[Any], Any, None]]
+        self, chunk_id: ChunkId, place: Callable[[], Coroutine[Deferred[Any], Any, None]], *, threshold: int
     ) -> Fate:
-        """Withdraw the copy while *place* looks for others to hold the chunk, and drop it if any does.
+        """Withdraw the copy while *place* looks for others to hold the chunk, and drop it if *threshold* do.
 
-        REMOVED goes out only when it is dropped.
+        REMOVED goes out only when it is dropped. What *place* raises passes through, and nothing is said of the copy.
         """
         if self.is_withdrawing(chunk_id):
             return Fate.KEPT
@@ -152,31 +152,33 @@ class Withdrawals:
             if withdrawal.given_up is None:
                 await self._until(withdrawal, Deferred.fromCoroutine(place()))
             await self._wait(withdrawal, self._pace())
-            return await self._settle(chunk_id, withdrawal, await self._held(chunk_id), threshold=1)
+            held = await self._held(chunk_id)
+            return await self._settle(chunk_id, withdrawal, held, threshold=threshold)
         finally:
             self._end(self._under_way, chunk_id)
 
-    async def drop(self, chunk_id: ChunkId) -> bool:
-        """Say REMOVED and drop the copy, whoever else holds the chunk; False if there is none."""
-        return await self._drop(chunk_id, self._is_held)
-
     async def drop_damaged(self, chunk_id: ChunkId) -> bool:
-        """The same, if the copy is still damaged: False if it is gone, or was replaced by a good one."""
-        return await self._drop(chunk_id, self._is_damaged)
+        """Say REMOVED and drop the copy, if it is still damaged: False if it is gone, or was replaced by a good one.
 
-    async def _drop(self, chunk_id: ChunkId, is_due: Callable[[ChunkId], Awaitable[bool]]) -> bool:
+        The good one is vouched for then: whoever sent it has had no STORED while this peer was about to drop it.
+        """
         if chunk_id in self._being_dropped or self._is_stopped:
             return False
         drop = self._being_dropped[chunk_id] = _Withdrawal(is_offer=False)
         try:
             await self._wait(drop, self._pace())
-            if not await is_due(chunk_id) or drop.given_up is not None:
+            outcome = await self._read(chunk_id)
+            if drop.given_up is not None:
                 return False
-            # Said first: whoever crashes between the two is not counted on for a copy that is gone.
-            self._speaker.removed(chunk_id)
-            return await self._delete(chunk_id)
+            if outcome.is_damaged:
+                # Said first: whoever crashes between the two is not counted on for a copy that is gone.
+                self._speaker.removed(chunk_id)
+                return await self._delete(chunk_id)
         finally:
             self._end(self._being_dropped, chunk_id)
+        if outcome.body is not None and not self.is_withdrawing(chunk_id):
+            self._speaker.stored(chunk_id)
+        return False
 
     def heard_stored(self, chunk_id: ChunkId, peer_id: PeerId) -> None:
         """*peer_id*, another peer, says that it holds the chunk."""
@@ -247,25 +249,28 @@ class Withdrawals:
         if not withdrawal.is_offer:
             self._speaker.removed(chunk_id)
         try:
-            return Fate.DROPPED if await self._delete(chunk_id) else Fate.GONE
+            is_deleted = await self._delete(chunk_id)
         except StorageError:
             self._log.failure("the copy of {chunk} stays", chunk=str(chunk_id))
             self._speaker.stored(chunk_id)
             return Fate.KEPT
+        if is_deleted and not withdrawal.confirmed:
+            self._log.warn(
+                "dropped what may be the last copy of {chunk}: nobody took it in the time that it was kept",
+                chunk=str(chunk_id),
+            )
+        return Fate.DROPPED if is_deleted else Fate.GONE
 
     async def _held(self, chunk_id: ChunkId) -> HeldChunk | None:
         held: HeldChunk | None = await self._store_lane.submit(self._store.describe, chunk_id)
         return held
 
-    async def _is_held(self, chunk_id: ChunkId) -> bool:
-        return await self._held(chunk_id) is not None
-
-    async def _is_damaged(self, chunk_id: ChunkId) -> bool:
+    async def _read(self, chunk_id: ChunkId) -> ReadOutcome:
         # First let the store do what it was asked for before, a deletion perhaps. What it says is no matter: the
         # row may be damaged too, and tell nothing.
         await self._held(chunk_id)
         outcome: ReadOutcome = await self._read_lane.submit(self._store.get, chunk_id)
-        return outcome.is_damaged
+        return outcome
 
     async def _delete(self, chunk_id: ChunkId) -> bool:
         is_deleted: bool = await self._store_lane.submit(self._store.delete, chunk_id)

@@ -6,10 +6,11 @@ from bisect import bisect_left
 from collections import deque
 from typing import Final
 
-from protocol.timing import ATTEMPT_WAITS
+REMEMBERED: Final = 300.0
+"""Seconds for which it matters what came: whoever asks has waited 16 s, and then for a disk that may be far behind."""
 
-REMEMBERED: Final = 2 * ATTEMPT_WAITS[-1]
-"""Seconds for which it matters what came: nobody asks about more than the last wait, and timers may be late."""
+MOST_REMEMBERED: Final = 65_536
+"""Chunks that came, some 8 MB."""
 
 
 class Backlog:
@@ -21,7 +22,7 @@ class Backlog:
     def __init__(self) -> None:
         # When it came and when it was first asked for; the latter rises too, since a chunk that came later and was
         # asked for earlier says more than the one before it.
-        self._came: deque[tuple[float, float]] = deque()
+        self._came: deque[tuple[float, float]] = deque(maxlen=MOST_REMEMBERED)
 
     def note_late(self, now: float, asked_at: float) -> None:
         """A chunk came that was first asked for at *asked_at*, and again since then."""

@@ -172,7 +172,7 @@ class IChunkStore(Interface):
         """How far it had come; None: it never began."""
 
     def usage() -> StoreUsage:
-        """How full the store is."""
+        """How full the store is. Raises DiskFailed."""
 
     def set_capacity(capacity_bytes: int) -> None:
         """Allow so many charged bytes from now on, durably. What is over stays until somebody deletes it."""

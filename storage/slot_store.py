@@ -18,7 +18,7 @@ from protocol.digest import Digest
 from protocol.values import Body, ChunkId, FileId
 from storage.database import Database, Row, open_database
 from storage.disk import IDisk
-from storage.errors import DiskFailed, DiskFull, IndexDamaged
+from storage.errors import DiskFailed, DiskFull, IndexDamaged, disk_trouble
 from storage.interfaces import (
     ChunkToStore,
     HeldChunk,
@@ -217,7 +217,7 @@ class SlotChunkStore:
 
     def usage(self) -> StoreUsage:
         """See IChunkStore."""
-        free = self._disk.free_bytes(self._layout.root)
+        free = self._disk_free_bytes()
         return StoreUsage(self._capacity_bytes, self._space.charged_bytes, self._space.chunks, free)
 
     def set_capacity(self, capacity_bytes: int) -> None:
@@ -240,7 +240,7 @@ class SlotChunkStore:
         batch = SlotBatch(
             files=self._files,
             room=self._capacity_bytes - self._space.charged_bytes,
-            disk_room=self._disk.free_bytes(self._layout.root) - RESERVE_BYTES,
+            disk_room=self._disk_free_bytes() - RESERVE_BYTES,
             touches_all=self._has_unconfirmed,
         )
         known = self._placed([chunk.chunk_id for chunk in chunks], is_shown=False)
@@ -254,6 +254,12 @@ class SlotChunkStore:
             PutOutcome.FAILED if chunk.chunk_id in failed else outcome
             for chunk, outcome in zip(chunks, batch.outcomes, strict=True)
         ]
+
+    def _disk_free_bytes(self) -> int:
+        try:
+            return self._disk.free_bytes(self._layout.root)
+        except OSError as error:
+            raise disk_trouble(self._layout.root, error) from error
 
     def _store(self, batch: SlotBatch) -> set[ChunkId]:
         """Write new chunks and what has changed of held ones; gives those that the disk refused."""

@@ -8,8 +8,10 @@ from typing import Any
 from twisted.internet.defer import Deferred
 
 from protocol.messages import Chunk, PutChunk, Removed, Stored
+from protocol.timing import WITHDRAWAL_QUIET
 from protocol.values import VERSION_1_0, ChunkId, PeerId
-from tests.support.group import Group
+from tests.support.group import STORE, Group
+from tests.support.slots import slot_of
 from tests.support.stranger import Stranger, chunk_id
 
 CHUNK = chunk_id("photo")
@@ -21,6 +23,9 @@ A_MOMENT = 0.05
 
 ANSWERED = 0.5
 """Longer than any response delay with what the disk and the network add."""
+
+ALL_TRIES = 31.0 + WITHDRAWAL_QUIET + 2 * ANSWERED
+"""How long a placing takes that nobody answers."""
 
 
 def give_copy(
@@ -75,6 +80,20 @@ def spoken_of(group: Group, peer_id: int, since: float) -> set[ChunkId]:
         and host == f"10.0.0.{peer_id}"
         and isinstance(message, Stored | Removed | PutChunk | Chunk)
     }
+
+
+def damage(group: Group, peer_id: int, chunk: ChunkId = CHUNK) -> None:
+    """Flip a bit of a copy on the disk of a peer."""
+    disk = group[peer_id].disk
+    slot = slot_of(disk, STORE, chunk)
+    disk.flip_bit(slot.path, slot.offset + slot.length - 7)
+
+
+def take_logged(group: Group) -> None:
+    """See that damage was logged, and nothing else."""
+    assert group.errors
+    assert [error for error in group.errors if "damaged" in error] == group.errors
+    group.errors.clear()
 
 
 def let_go(operation: Deferred[Any]) -> None:

@@ -16,6 +16,7 @@ from protocol.limits import MAX_BODIES_OFFERED
 from protocol.messages import GetChunk, PutChunk
 from protocol.timing import ATTEMPT_WAITS
 from protocol.values import CHUNK_SIZE, VERSION_1_0, ChunkId, PeerId
+from tests.peer.copies import let_go
 from tests.support.group import Group
 from tests.support.stranger import Stranger
 
@@ -68,6 +69,21 @@ def delay_disk(group: Group, seconds: float) -> None:
     executor = group[1].executor
     assert executor is not None
     executor.max_delay = seconds
+
+
+def executor_takes(group: Group, seconds: float) -> None:
+    """Have every call of peer 1's storage take just so many seconds from now on."""
+    executor = group[1].executor
+    assert executor is not None
+    executor.min_delay = executor.max_delay = seconds
+
+
+def begin_another(group: Group, chunk: ChunkId) -> Deferred[RestoreReport]:
+    """Start RESTORE beside others; its first GETCHUNK is out when this returns."""
+    running = group[1].begin_restore(PATH)
+    while all(message.chunk_id != chunk for _, message in group.said(GetChunk)):
+        group.pass_time(0.001)
+    return running
 
 
 def restored(group: Group) -> list[str]:
@@ -361,6 +377,57 @@ class TestWrongChunks:
             delay_disk(group, 6.0)
             holder.chunk(other_chunk, WRONG_BODIES[1])
             group.run_to(began + GIVEN_UP + 0.2)
+            holder.chunk(chunk, BODY)
+            assert group[1].disk.read_file(group.run(running).path) == BODY
+
+    @pytest.mark.parametrize("attempt", range(4))
+    def test_a_wait_lasts_until_what_came_in_it_is_compared(self, attempt: int) -> None:
+        """SPEC.md 4.3: a chunk that is there is not asked for again, however far behind our disk is."""
+        with Group(1) as group:
+            holder, [chunk] = given_away(group, BODY)
+            running = begin(group)
+            group.pass_time(ATTEMPTS[attempt + 1] - 0.1)
+            executor_takes(group, 4.0)
+            holder.chunk(chunk, BODY)
+            assert group[1].disk.read_file(group.run(running).path) == BODY
+            assert len(group.said(GetChunk)) == attempt + 1
+
+    @pytest.mark.parametrize("attempt", range(4))
+    def test_what_came_for_another_chunk_prolongs_the_last_wait_alone(self, attempt: int) -> None:
+        """SPEC.md 4.3: who knows whether it will be good."""
+        with Group(1) as group:
+            holder, [other_chunk] = given_away(group, BODY, path="/home/other")
+            given_away(group, BODY, holder=holder)
+            running = begin(group)
+            began = group.clock.seconds()
+            let_go(running)
+            let_go(group[1].begin_restore("/home/other"))
+            group.run_to(began + ATTEMPTS[attempt + 1] - 0.1)
+            executor_takes(group, 4.0)
+            holder.chunk(other_chunk, WRONG_BODIES[1])
+            group.pass_time(0.2)
+            mine = [message for _, message in group.said(GetChunk) if message.chunk_id != other_chunk]
+            assert len(mine) == attempt + 2
+
+    def test_nor_does_a_later_last_wait_end_before_what_came_for_any_chunk_is_compared(self) -> None:
+        """SPEC.md 4.3, 4.17: after the sixth GETCHUNK as after the fifth."""
+        with Group(1) as group:
+            holder, [slow] = given_away(group, BODY, path="/home/slow")
+            _, [other_chunk] = given_away(group, BODY, path="/home/other", holder=holder)
+            _, [chunk] = given_away(group, BODY, holder=holder)
+            slowest = group[1].begin_restore("/home/slow")
+            group.pass_time(TOLERANCE)
+            running = begin_another(group, chunk)
+            began = group.clock.seconds()
+            group.run_to(began + ATTEMPTS[4] + 5.0)
+            holder.chunk(slow, BODY)
+            group.run(slowest)
+            group.run_to(began + GIVEN_UP + ATTEMPT_WAITS[4] - 0.5)
+            let_go(group[1].begin_restore("/home/other"))
+            group.pass_time(0.3)
+            executor_takes(group, 4.0)
+            holder.chunk(other_chunk, WRONG_BODIES[1])
+            group.pass_time(0.7)
             holder.chunk(chunk, BODY)
             assert group[1].disk.read_file(group.run(running).path) == BODY
 

@@ -6,7 +6,6 @@ import errno
 
 import pytest
 
-from peer.config import PeerConfig
 from protocol.messages import Chunk, PutChunk, Removed, Stored
 from protocol.values import ChunkId, FileId
 from tests.peer.copies import (
@@ -14,31 +13,18 @@ from tests.peer.copies import (
     ANSWERED,
     BODY,
     CHUNK,
+    damage,
     give_copy,
     holds,
     let_go,
     say_removed,
+    take_logged,
 )
 from tests.support.disk import Operation
-from tests.support.group import STORE, Group
-from tests.support.slots import slot_of
+from tests.support.group import Group
 from tests.support.stranger import Stranger, chunk_id
 
 CONTENT = bytes(range(256)) * 300
-
-
-def damage(group: Group, peer_id: int, chunk: ChunkId = CHUNK) -> None:
-    """Flip a bit of a copy on the disk of a peer."""
-    disk = group[peer_id].disk
-    slot = slot_of(disk, STORE, chunk)
-    disk.flip_bit(slot.path, slot.offset + slot.length - 7)
-
-
-def take_logged(group: Group) -> None:
-    """See that damage was logged, and nothing else."""
-    assert group.errors
-    assert [error for error in group.errors if "damaged" in error] == group.errors
-    group.errors.clear()
 
 
 class TestReclaim:
@@ -56,39 +42,6 @@ class TestReclaim:
             assert (report.used_kbytes, group[20].held()) == (0, [])
             assert sorted(message.chunk_id for _, message in group.said(Removed, by=20)) == chunks
             take_logged(group)
-
-    @pytest.mark.parametrize("step", range(40))
-    def test_one_that_is_mended_meanwhile_is_told_as_kept(self, step: int) -> None:
-        """SPEC.md 6.13, 9.31: whenever its bytes come once more, while it is withdrawn or dropped as damaged."""
-        with Group() as group:
-            group.add(20, disk_seconds=0.1)
-            home = Stranger(group)
-            give_copy(group, home)
-            damage(group, 20)
-            running = group[20].begin_reclaim(0)
-            group.pass_time(step * 0.025)
-            home.putchunk(CHUNK, BODY)
-            report = group.run(running)
-            assert report.unplaced_chunks == holds(group, 20)
-            assert bool(report.used_kbytes) == holds(group, 20)
-            group.errors.clear()
-
-    def test_one_that_is_mended_as_its_grace_ends_is_offered_to_others_first(self) -> None:
-        """SPEC.md 6.12, 6.13: who placed it here counts our STORED."""
-        grace = 600.0
-        with Group() as group:
-            config = PeerConfig(store=STORE, scrub_period=None, last_copy_grace=grace)
-            group.add(20, disk_seconds=0.1, config=config)
-            home = Stranger(group)
-            give_copy(group, home)
-            assert group[20].reclaim(0).unplaced_chunks == 1
-            damage(group, 20)
-            # It is found damaged now, and the PUTCHUNK mends it before it is dropped.
-            group.pass_time(grace + 0.625)
-            home.putchunk(CHUNK, BODY)
-            group.pass_time(60.0)
-            assert group[20].count("put_mended") == 1
-            assert holds(group, 20)
 
 
 class TestHolder:
@@ -287,33 +240,6 @@ class TestHolder:
                 group.pass_time(milliseconds / 1000)
                 group[20].stop()
                 group.errors.clear()
-
-    def test_it_is_not_vouched_for_before_it_is_whole_again(self) -> None:
-        """SPEC.md 3.16, 9.31: a PUTCHUNK brings the good body, and a GETCHUNK gets it after that."""
-        for seed in range(10):
-            with Group(20, seed=seed) as group:
-                home = Stranger(group)
-                give_copy(group, home)
-                damage(group, 20)
-                mended_at: list[float] = []
-
-                def note(
-                    operation: Operation, group: Group = group, mended_at: list[float] = mended_at
-                ) -> None:
-                    if operation.kind == "commit" and not mended_at:
-                        mended_at.append(group.clock.seconds())
-
-                group[20].disk.intercept(note)
-                began = group.clock.seconds()
-                home.putchunk(CHUNK, BODY)
-                group.pass_time(ANSWERED)
-                [(stored_at, _)] = group.said(Stored, by=20, since=began)
-                assert stored_at >= mended_at[0]
-                assert group[20].count("put_mended") == 1
-                home.getchunk(CHUNK)
-                group.pass_time(ANSWERED)
-                assert [message.body for _, message in group.said(Chunk, by=20)] == [BODY]
-                assert not group.said(Removed)
 
     def test_one_that_a_wrong_body_comes_for_is_not_vouched_for(self) -> None:
         """SPEC.md 3.17."""

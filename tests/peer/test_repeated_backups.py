@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+
 import pytest
 
 from peer.errors import ErrorCode
@@ -9,6 +11,7 @@ from protocol.digest import BLAKE3
 from protocol.messages import Delete, PutChunk
 from protocol.values import CHUNK_SIZE
 from tests.peer.backups import LATER, PATH, SMALL, put_since, recorded, refusal, several, versions
+from tests.peer.copies import let_go
 from tests.support.disk import Operation
 from tests.support.group import Group
 from tests.support.version_1 import version_1
@@ -149,6 +152,36 @@ class TestJoining:
             assert group.run(first).below_degree == 0
             assert refusal(group, second) is ErrorCode.PATH_MISSING
 
+    def test_one_whose_file_can_not_be_looked_at_then_reads_it_itself(self) -> None:
+        """SPEC.md 3.28: and is told what is wrong with it, if it still is."""
+        with Group(1, 2) as group:
+            group[1].write(PATH, SMALL)
+            first = group[1].begin_backup(PATH, 1)
+            while not group.said(PutChunk):
+                group.pass_time(0.001)
+            group.pass_time(0.02)
+            group[1].disk.fail("stat", errno.EIO, where=PATH, times=1)
+            second = group[1].begin_backup(PATH, 1)
+            assert group.run(first).file_id == group.run(second).file_id
+            assert not group.errors
+
+    @pytest.mark.parametrize("step", range(20))
+    def test_one_that_comes_during_a_delete_backs_up_after_it(self, step: int) -> None:
+        """SPEC.md 5.4: it is a new backup, whenever in the DELETE it comes."""
+        with Group(2) as group:
+            group.add(1, disk_seconds=0.1)
+            group[1].write(PATH, SMALL)
+            old = group[1].backup(PATH, 1)
+            delete = group[1].begin_delete(PATH)
+            group.pass_time(step * 0.01)
+            new = group[1].begin_backup(PATH, 1)
+            group.run(delete)
+            report = group.run(new)
+            assert report.file_id != old.file_id
+            group.pass_time(LATER)
+            assert [version.file_id.hex() for version in versions(group[1])] == [report.file_id]
+            assert group.copies(report.file_id) == {0: [2]}
+
     def test_one_that_comes_for_the_change_that_fails_the_first_backs_it_up(self) -> None:
         """SPEC.md 3.28, 3.33."""
         with Group(1) as group:
@@ -163,6 +196,56 @@ class TestJoining:
             assert refusal(group, first) is ErrorCode.SOURCE_CHANGED
             assert group.run(second).below_degree == 0
             assert [version.size for version in versions(group[1])] == [len(SMALL)]
+
+    @pytest.mark.parametrize("step", range(18))
+    def test_one_whose_file_has_come_since_the_first_found_none_backs_it_up(self, step: int) -> None:
+        """SPEC.md 3.28: whenever it comes, the first is told that there is no file, or backs it up too."""
+        with Group(2) as group:
+            group.add(1, disk_seconds=0.05)
+            first = group[1].begin_backup(PATH, 1)
+            let_go(first)
+            group.pass_time(step * 0.002)
+            group[1].write(PATH, SMALL)
+            second = group[1].begin_backup(PATH, 1)
+            assert group.run(second).below_degree == 0
+
+    def test_all_that_come_during_one_run_share_the_one_that_follows(self) -> None:
+        """SPEC.md 3.28: though the file goes on changing, since that one began after they were asked for."""
+        with Group(1, 2) as group:
+            group[1].write(PATH, SMALL)
+            first = group[1].begin_backup(PATH, 1)
+            while not group.said(PutChunk):
+                group.pass_time(0.001)
+            group.pass_time(0.02)
+            group[1].write(PATH, SMALL + b"of before they come")
+            others = [group[1].begin_backup(PATH, 1) for _each in range(8)]
+            seen = len({message.file_id for _, message in group.said(PutChunk)})
+            while not all(other.called for other in others):
+                group.pass_time(0.02)
+                sent = len({message.file_id for _, message in group.said(PutChunk)})
+                if sent > seen:
+                    seen = sent
+                    group[1].write(PATH, SMALL + b"%d" % sent)
+            [shared] = {group.run(other).file_id for other in others}
+            assert group.run(first).file_id != shared
+
+    @pytest.mark.parametrize("step", range(0, 53, 2))
+    def test_a_delete_cancels_it_also_while_the_first_cleans_up_after_a_failure(self, step: int) -> None:
+        """SPEC.md 5.4, 3.28: nothing is backed up for who came before the DELETE."""
+        with Group(2) as group:
+            group.add(1, disk_seconds=0.05)
+            group[1].write(PATH, several(40))
+            first = group[1].begin_backup(PATH, 1)
+            let_go(first)
+            while not group.said(PutChunk):
+                group.pass_time(0.001)
+            group[1].write(PATH, several(42, b"z"))
+            second = group[1].begin_backup(PATH, 1)
+            group.pass_time(step * 0.002)
+            let_go(group[1].begin_delete(PATH))
+            assert refusal(group, second) is ErrorCode.CANCELLED
+            group.pass_time(LATER)
+            assert (versions(group[1]), group[2].held()) == ([], [])
 
     @pytest.mark.parametrize("step", range(14))
     def test_a_delete_cancels_it_also_while_it_is_looked_whether_the_first_answers_it(

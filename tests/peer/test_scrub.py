@@ -17,8 +17,7 @@ from protocol.messages import Removed
 from protocol.values import ChunkId, FileId
 from storage.memory_store import MemoryChunkStore
 from storage.slot_store import SlotChunkStore
-from tests.peer.copies import BODY, CHUNK, give_copy, holds
-from tests.peer.test_damaged_copy import damage, take_logged
+from tests.peer.copies import BODY, CHUNK, damage, give_copy, holds, take_logged
 from tests.storage.examples import a_chunk
 from tests.support.clock import SimClock, run_for
 from tests.support.disk import Operation

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import errno
+
 import pytest
-from twisted.logger import LogLevel, capturedLogs
 
 from peer.errors import ErrorCode, OperationError
 from protocol.codec import parse
 from protocol.limits import MAX_WITHDRAWALS, REMOVED_PER_SECOND
 from protocol.messages import PutChunk, Removed, Stored
-from protocol.timing import LAST_COPY_GRACE, LAST_COPY_RETRY, WITHDRAWAL_QUIET, WITHDRAWAL_TIME
+from protocol.timing import LAST_COPY_RETRY, WITHDRAWAL_QUIET, WITHDRAWAL_TIME
 from tests.peer.copies import (
     A_MOMENT,
+    ALL_TRIES,
     ANSWERED,
     BODY,
     CHUNK,
@@ -28,9 +30,6 @@ from tests.support.clock import run_until
 from tests.support.group import Group
 from tests.support.lan import Datagram
 from tests.support.stranger import Stranger, chunk_id
-
-ALL_TRIES = 31.0 + WITHDRAWAL_QUIET + 2 * ANSWERED
-"""How long a placing takes that nobody answers."""
 
 
 class TestCapacity:
@@ -197,80 +196,6 @@ class TestPlacing:
                 assert (report.removed_chunks, report.unplaced_chunks, report.used_kbytes) == (0, 1, 4)
 
 
-class TestLastCopy:
-    def test_it_is_kept_and_reported_and_stored_is_sent(self) -> None:
-        """SPEC.md 6.13, 7.16."""
-        with Group(20) as group:
-            give_copy(group, Stranger(group))
-            report = group[20].reclaim(0)
-            assert (report.removed_chunks, report.unplaced_chunks) == (0, 1)
-            assert (report.capacity_kbytes, report.used_kbytes) == (0, 4)
-            assert not group.said(Removed)
-            assert group.said(Stored, by=20, since=31.0)
-
-    def test_it_is_reported_once_though_it_was_offered_first(self) -> None:
-        """SPEC.md 6.13: unplaced_chunks counts copies (7.12)."""
-        with Group(20) as group:
-            home = Stranger(group)
-            give_copy(group, home, others=[80])
-            assert group[20].reclaim(0).unplaced_chunks == 1
-
-    def test_it_is_tried_again_every_600_s_and_goes_when_somebody_takes_it(self) -> None:
-        """SPEC.md 6.13."""
-        with Group(20) as group:
-            give_copy(group, Stranger(group))
-            group[20].reclaim(0)
-            group.sent.clear()
-            for _ in range(3):
-                group.pass_time(LAST_COPY_RETRY + ALL_TRIES)
-                assert len(group.said(PutChunk, by=20)) == 5
-                group.sent.clear()
-            group.add(21)
-            group.pass_time(LAST_COPY_RETRY + ALL_TRIES)
-            assert group.holders(CHUNK) == [21]
-            group.sent.clear()
-            group.pass_time(3 * LAST_COPY_RETRY)
-            assert group.sent == []
-
-    def test_it_is_dropped_after_24_hours_and_that_is_logged(self) -> None:
-        """SPEC.md 6.13."""
-        with Group(20) as group, capturedLogs() as logs:
-            give_copy(group, Stranger(group))
-            group[20].reclaim(0)
-            began = group.clock.seconds()
-            group.run_to(began + LAST_COPY_GRACE - LAST_COPY_RETRY)
-            assert holds(group, 20)
-            assert not [event for event in logs if event["log_level"] is LogLevel.warn]
-            group.run_to(began + LAST_COPY_GRACE + 2 * LAST_COPY_RETRY)
-            assert not holds(group, 20)
-            assert len(group.said(Removed, by=20)) == 1
-            assert [event for event in logs if event["log_level"] is LogLevel.warn]
-
-    def test_the_last_reclaim_begins_the_24_hours_anew(self) -> None:
-        """SPEC.md 6.13."""
-        with Group(20) as group:
-            give_copy(group, Stranger(group))
-            group[20].reclaim(0)
-            group.pass_time(LAST_COPY_GRACE - 5 * LAST_COPY_RETRY)
-            group[20].reclaim(0)
-            group.pass_time(LAST_COPY_GRACE - 5 * LAST_COPY_RETRY)
-            assert holds(group, 20)
-            group.pass_time(10 * LAST_COPY_RETRY)
-            assert not holds(group, 20)
-
-    def test_a_start_of_the_peer_begins_the_24_hours_anew(self) -> None:
-        """SPEC.md 6.13."""
-        with Group(20) as group:
-            give_copy(group, Stranger(group))
-            group[20].reclaim(0)
-            group.pass_time(LAST_COPY_GRACE - 5 * LAST_COPY_RETRY)
-            group[20].restart()
-            group.pass_time(LAST_COPY_GRACE - 5 * LAST_COPY_RETRY)
-            assert holds(group, 20)
-            group.pass_time(10 * LAST_COPY_RETRY)
-            assert not holds(group, 20)
-
-
 class TestRemoved:
     def test_it_goes_out_for_every_copy_before_that_is_gone(self) -> None:
         """SPEC.md 6.1: by offers and by placings."""
@@ -369,4 +294,19 @@ class TestInterruptions:
             assert [error for error in group.errors if "stays" in error] == group.errors != []
             group.errors.clear()
             assert group.run(reclaimed).removed_chunks == 1
+            assert group[20].held() == []
+
+    def test_a_disk_that_refuses_to_read_keeps_the_copy_and_the_rest_goes_on(self) -> None:
+        """SPEC.md 6.13, 9.6: it is not damaged, and may be read when it is tried again."""
+        with Group(20, 21) as group:
+            home = Stranger(group)
+            give_copy(group, home, degree=2)
+            give_copy(group, home, OTHER, degree=2)
+            group.add(22)
+            group[20].disk.fail("open", errno.EMFILE, where="/chunks/", times=1)
+            report = group[20].reclaim(0)
+            assert (report.removed_chunks, report.unplaced_chunks) == (1, 1)
+            assert [error for error in group.errors if "stays" in error] == group.errors != []
+            group.errors.clear()
+            group.pass_time(LAST_COPY_RETRY + ALL_TRIES)
             assert group[20].held() == []

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from protocol.backlog import REMEMBERED, Backlog
+from protocol.backlog import MOST_REMEMBERED, REMEMBERED, Backlog
 
 
 def test_nothing_that_came_shows_nothing() -> None:
@@ -45,6 +45,24 @@ def test_what_is_not_the_oldest_counts_once_that_one_is_too_long_ago() -> None:
     backlog.note_late(30.0, asked_at=8.0)
     assert not backlog.may_hold(6.0, since=25.0)
     assert backlog.may_hold(8.0, since=25.0)
+
+
+def test_what_came_is_remembered_for_who_is_kept_from_looking_by_a_disk_that_is_behind() -> None:
+    """SPEC.md 4.3: his last wait lasts until all that came before its end is compared."""
+    backlog = Backlog()
+    backlog.note_late(20.0, asked_at=0.0)
+    for seconds in range(21, 250):
+        backlog.note_late(float(seconds), asked_at=seconds - 15.0)
+    assert backlog.may_hold(4.0, since=15.0)
+
+
+def test_what_is_remembered_is_bounded_by_number() -> None:
+    """However fast it comes: the oldest is forgotten first."""
+    backlog = Backlog()
+    for number in range(MOST_REMEMBERED + 1):
+        backlog.note_late(20.0 + number / MOST_REMEMBERED, asked_at=number / MOST_REMEMBERED)
+    assert not backlog.may_hold(0.0, since=0.0)
+    assert backlog.may_hold(1.5 / MOST_REMEMBERED, since=0.0)
 
 
 def test_what_is_remembered_is_bounded_by_time() -> None:

@@ -243,7 +243,7 @@ class MemoryDisk:
         return True
 
     def stat(self, path: str) -> FileStat:
-        self.check_power()
+        self.announce("stat", path, is_change=False)
         return stat_of(self._find(path))
 
     def list_directory(self, path: str) -> list[str]:
@@ -297,7 +297,8 @@ class MemoryDisk:
         folder.synced = dict(folder.entries)
 
     def free_bytes(self, path: str) -> int:
-        return max(0, self._total_bytes - self._used_bytes)
+        self.announce("free", path, is_change=False)
+        return self._free_bytes
 
     def total_bytes(self, path: str) -> int:
         return self._total_bytes
@@ -344,9 +345,13 @@ class MemoryDisk:
             interceptor(Operation(kind, path, is_change))
 
     def take(self, growth: int, path: str) -> None:
-        if growth > self.free_bytes(path):
+        if growth > self._free_bytes:
             raise os_error(errno.ENOSPC, path)
         self._used_bytes += growth
+
+    @property
+    def _free_bytes(self) -> int:
+        return max(0, self._total_bytes - self._used_bytes)
 
     def _find(self, path: str) -> Inode | Directory:
         entry: Inode | Directory = self._root

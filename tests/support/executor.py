@@ -29,13 +29,14 @@ class _Job:
 class ClockExecutor:
     """Makes each call at a drawn instant, and tells its result at a later one.
 
-    From a call's turn to its result pass *max_delay* seconds at most. As with a thread, what the call does is
+    From a call's turn to its result pass ``min_delay`` to ``max_delay`` seconds. As with a thread, what it does is
     done before anybody knows of it: a crash() in between leaves it done and unannounced.
     """
 
     def __init__(self, *, clock: IReactorTime, random: Random, max_delay: float = 0.005) -> None:
         self._clock = clock
         self._random = random
+        self.min_delay = 0.0
         self.max_delay = max_delay
         self._lanes: dict[str, deque[_Job]] = {}
         self._timers: dict[str, IDelayedCall] = {}
@@ -103,5 +104,5 @@ class ClockExecutor:
                 stopped.callback(None)
 
     def _later(self, lane_name: str, step: Callable[..., None], *args: Any) -> None:
-        delay = self._random.uniform(0.0, self.max_delay / 2)
+        delay = self._random.uniform(self.min_delay / 2, self.max_delay / 2)
         self._timers[lane_name] = self._clock.callLater(delay, step, lane_name, *args)

@@ -1,0 +1,148 @@
+"""The last copy of a chunk, which a RECLAIM keeps for a while (SPEC.md 6.13)."""
+
+from __future__ import annotations
+
+import errno
+
+import pytest
+from twisted.logger import LogLevel, capturedLogs
+
+from peer.config import PeerConfig
+from peer.errors import ErrorCode, OperationError
+from protocol.messages import PutChunk, Removed, Stored
+from protocol.timing import LAST_COPY_GRACE, LAST_COPY_RETRY
+from tests.peer.copies import ALL_TRIES, CHUNK, give_copy, holds
+from tests.support.group import STORE, Group
+from tests.support.stranger import Stranger
+
+
+def test_it_is_kept_and_reported_and_stored_is_sent() -> None:
+    """SPEC.md 6.13, 7.16."""
+    with Group(20) as group:
+        give_copy(group, Stranger(group))
+        report = group[20].reclaim(0)
+        assert (report.removed_chunks, report.unplaced_chunks) == (0, 1)
+        assert (report.capacity_kbytes, report.used_kbytes) == (0, 4)
+        assert not group.said(Removed)
+        assert group.said(Stored, by=20, since=31.0)
+
+
+def test_it_is_reported_once_though_it_was_offered_first() -> None:
+    """SPEC.md 6.13: unplaced_chunks counts copies (7.12)."""
+    with Group(20) as group:
+        home = Stranger(group)
+        give_copy(group, home, others=[80])
+        assert group[20].reclaim(0).unplaced_chunks == 1
+
+
+def test_it_is_tried_again_every_600_s_and_goes_when_somebody_takes_it() -> None:
+    """SPEC.md 6.13."""
+    with Group(20) as group:
+        give_copy(group, Stranger(group))
+        group[20].reclaim(0)
+        group.sent.clear()
+        for _ in range(3):
+            group.pass_time(LAST_COPY_RETRY + ALL_TRIES)
+            assert len(group.said(PutChunk, by=20)) == 5
+            group.sent.clear()
+        group.add(21)
+        group.pass_time(LAST_COPY_RETRY + ALL_TRIES)
+        assert group.holders(CHUNK) == [21]
+        group.sent.clear()
+        group.pass_time(3 * LAST_COPY_RETRY)
+        assert group.sent == []
+
+
+def test_it_is_dropped_after_24_hours_and_that_is_logged() -> None:
+    """SPEC.md 6.13."""
+    with Group(20) as group, capturedLogs() as logs:
+        give_copy(group, Stranger(group))
+        group[20].reclaim(0)
+        began = group.clock.seconds()
+        group.run_to(began + LAST_COPY_GRACE - LAST_COPY_RETRY)
+        assert holds(group, 20)
+        assert not [event for event in logs if event["log_level"] is LogLevel.warn]
+        group.run_to(began + LAST_COPY_GRACE + 2 * LAST_COPY_RETRY)
+        assert not holds(group, 20)
+        assert len(group.said(Removed, by=20)) == 1
+        assert [event for event in logs if event["log_level"] is LogLevel.warn]
+
+
+def test_the_last_reclaim_begins_the_24_hours_anew() -> None:
+    """SPEC.md 6.13."""
+    with Group(20) as group:
+        give_copy(group, Stranger(group))
+        group[20].reclaim(0)
+        group.pass_time(LAST_COPY_GRACE - 5 * LAST_COPY_RETRY)
+        group[20].reclaim(0)
+        group.pass_time(LAST_COPY_GRACE - 5 * LAST_COPY_RETRY)
+        assert holds(group, 20)
+        group.pass_time(10 * LAST_COPY_RETRY)
+        assert not holds(group, 20)
+
+
+def test_a_start_of_the_peer_begins_the_24_hours_anew() -> None:
+    """SPEC.md 6.13."""
+    with Group(20) as group:
+        give_copy(group, Stranger(group))
+        group[20].reclaim(0)
+        group.pass_time(LAST_COPY_GRACE - 5 * LAST_COPY_RETRY)
+        group[20].restart()
+        group.pass_time(LAST_COPY_GRACE - 5 * LAST_COPY_RETRY)
+        assert holds(group, 20)
+        group.pass_time(10 * LAST_COPY_RETRY)
+        assert not holds(group, 20)
+
+
+@pytest.mark.parametrize("step", range(14))
+def test_who_drops_one_after_its_grace_says_no_stored_that_another_would_drop_his_for(step: int) -> None:
+    """SPEC.md 6.13, 6.8: two have the chunk, don't know of each other, and give it back within a second."""
+    with Group() as group:
+        grace = LAST_COPY_RETRY
+        group.add(
+            20, config=PeerConfig(store=STORE, scrub_period=None, last_copy_grace=grace), disk_seconds=0.1
+        )
+        home = Stranger(group)
+        give_copy(group, home)
+        group[20].stop()
+        group.add(21)
+        give_copy(group, home)
+        group[21].stop()
+        group[20].start()
+        assert group[20].reclaim(0).unplaced_chunks == 1
+        began = group.clock.seconds()
+        group.pass_time(grace / 2)
+        group[21].start()
+        group.run_to(began + grace + step * 0.1 - 0.2)
+        group[21].reclaim(0)
+        group.pass_time(5.0)
+        assert group.holders(CHUNK) == [21]
+
+
+def test_it_is_tried_again_though_the_disk_refuses_a_try() -> None:
+    """SPEC.md 6.13: every 600 s, whatever a try comes to."""
+    with Group(20) as group:
+        give_copy(group, Stranger(group))
+        assert group[20].reclaim(0).unplaced_chunks == 1
+        group[20].disk.fail("free", errno.EIO, times=1)
+        group.pass_time(LAST_COPY_RETRY + ALL_TRIES)
+        assert [error for error in group.errors if "tried again" in error] == group.errors != []
+        group.errors.clear()
+        group.add(21)
+        group.pass_time(LAST_COPY_RETRY + ALL_TRIES)
+        assert group.holders(CHUNK) == [21]
+
+
+def test_a_reclaim_that_the_disk_refuses_says_so_and_is_tried_again() -> None:
+    """SPEC.md 6.13, 7.18: its capacity holds already."""
+    with Group(20, 21) as group:
+        give_copy(group, Stranger(group), degree=2)
+        running = group[20].begin_reclaim(0)
+        group.pass_time(1.0)
+        group[20].disk.fail("free", errno.EIO, times=1)
+        with pytest.raises(OperationError) as refused:
+            group.run(running)
+        assert refused.value.code is ErrorCode.STORAGE_FAILED
+        group.add(22)
+        group.pass_time(LAST_COPY_RETRY + ALL_TRIES)
+        assert not holds(group, 20)
