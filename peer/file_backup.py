@@ -36,6 +36,8 @@ class BackupOutcome:
     version: FileVersion
     perceived_min: int
     below_degree: int
+    without_copy: int
+    """How many of those nobody holds at all."""
 
 
 @frozen
@@ -244,8 +246,9 @@ class FileBackup:
             version=version,
             perceived_min=min(self._degrees),
             below_degree=sum(degree < version.desired for degree in self._degrees),
+            without_copy=self._degrees.count(0),
         )
-        if outcome.perceived_min > 0:
+        if not outcome.without_copy:
             degree_met = outcome.below_degree == 0
             superseded: list[FileVersion] = await self._home.catalog_lane.run(
                 partial(self._home.catalog.finish_version, degree_met=degree_met), version.version_id

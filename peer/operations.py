@@ -151,6 +151,12 @@ class Operations:
         while outcome is None or outcome.version.desired < degree:
             outcome = await self._joined(path, degree, progress)
         version = outcome.version
+        if outcome.without_copy:
+            raise OperationError(
+                ErrorCode.NO_COPIES,
+                f"No peer took {outcome.without_copy:,} of the {version.chunk_count:,} chunks of {path!r}: it "
+                "can't be restored as it is now. Start more peers, or RECLAIM more room on them, and BACKUP it again.",
+            )
         return BackupReport(
             file_id=version.file_id.hex(),
             bytes=version.size,

@@ -9,7 +9,7 @@ from peer.control.interfaces import MAX_PAGE_ENTRIES, ChunkState, FileState, Sta
 from peer.errors import ErrorCode, OperationError
 from protocol.values import MAX_CHUNKS, ChunkId, FileId, PeerId, Version
 from storage.capacity import require_fits
-from storage.interfaces import FileVersion, ICatalog, IChunkStore
+from storage.interfaces import FileVersion, ICatalog, IChunkStore, VersionState
 
 KBYTE = 1000
 """Bytes in the KByte of RECLAIM and STATE (SPEC.md section 7)."""
@@ -83,7 +83,12 @@ class PeerState:
             degrees = tuple((chunk.chunk_no, len(chunk.holders)) for chunk in known)
             files.append(
                 FileState(
-                    path=version.path, file_id=version.file_id.hex(), desired=version.desired, chunks=degrees
+                    path=version.path,
+                    file_id=version.file_id.hex(),
+                    desired=version.desired,
+                    chunk_count=version.chunk_count,
+                    is_complete=version.state is VersionState.COMPLETE,
+                    chunks=degrees,
                 )
             )
             if len(known) == limit:

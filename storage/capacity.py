@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from storage.errors import CapacityTooLarge
 
 CHARGE_UNIT = 4_000
@@ -13,18 +15,23 @@ AUTO_SHARE = 0.2
 little enough that its owner doesn't miss it."""
 
 
+RESERVE_BYTES: Final = 64_000_000
+"""Of the disk, left free whatever the capacity is: a disk that others fill is noticed before a write fails, and
+both databases can go on."""
+
+
 def charged_bytes(length: int) -> int:
     """How many bytes of the capacity a body of ``length`` bytes takes."""
     return max(CHARGE_UNIT, -(-length // CHARGE_UNIT) * CHARGE_UNIT)
 
 
 def require_fits(capacity_bytes: int, *, used_bytes: int, free_bytes: int) -> None:
-    """Refuse a capacity that the file system couldn't hold even if nobody else wrote to it any more.
+    """Refuse a capacity that the file system couldn't hold, beside the reserve, even if nobody else wrote to it.
 
     Raises CapacityTooLarge. ``used_bytes`` is what our chunks take already, ``free_bytes`` what the file
     system has left.
     """
-    possible_bytes = used_bytes + free_bytes
+    possible_bytes = used_bytes + max(0, free_bytes - RESERVE_BYTES)
     if capacity_bytes > possible_bytes:
         raise CapacityTooLarge(capacity_bytes=capacity_bytes, possible_bytes=possible_bytes)
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import errno
 import os
 import shlex
-from typing import ClassVar
+from typing import ClassVar, Final
 
 
 class StorageError(Exception):
@@ -186,6 +186,13 @@ class DiskFailed(StorageError):
         )
 
 
+class DiskForbidden(DiskFailed):
+    """What the peer has to write to isn't there for it; the disk itself is well."""
+
+    def __init__(self, path: str, reason: str, advice: str) -> None:
+        StorageError.__init__(self, f"The peer can't write to {path!r} ({reason}): {advice}.")
+
+
 class CapacityTooLarge(StorageError):
     """More space was promised to others than the file system has."""
 
@@ -207,8 +214,19 @@ def _said(reason: OSError) -> str:
     return os.strerror(reason.errno) if reason.errno else str(reason)
 
 
+_FORBIDDEN: Final = {
+    errno.EACCES: "let the user that it runs as write there",
+    errno.EPERM: "let the user that it runs as write there",
+    errno.EROFS: "mount it so that it can be written to",
+    errno.ENOENT: "what the peer made there was moved or removed, so put it back",
+    errno.ENOTDIR: "what the peer made there was replaced by a file, so put it back",
+}
+
+
 def disk_trouble(path: str, reason: OSError) -> StorageError:
     """What a call that writes to the path failed of: a full disk, or another."""
     if reason.errno in (errno.ENOSPC, errno.EDQUOT):
         return DiskFull(path)
+    if reason.errno in _FORBIDDEN:
+        return DiskForbidden(path, _said(reason), _FORBIDDEN[reason.errno])
     return DiskFailed(path, _said(reason))

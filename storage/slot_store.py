@@ -16,6 +16,7 @@ from zope.interface import implementer
 
 from protocol.digest import Digest
 from protocol.values import Body, ChunkId, FileId
+from storage.capacity import RESERVE_BYTES
 from storage.database import Database, Row, open_database
 from storage.disk import IDisk
 from storage.errors import DiskFailed, DiskFull, IndexDamaged, disk_trouble
@@ -69,10 +70,6 @@ SCRUB_SETTING: Final = "scrub_mark"
 
 DELETE_SLICE: Final = 512
 """Chunks that one call of ``delete_files`` drops: some 10 ms if they are adjacent, 100 ms if they are not."""
-
-RESERVE_BYTES: Final = 64_000_000
-"""Of the disk, left free whatever the capacity is: a disk that others fill is noticed before a write fails, and
-both databases can go on."""
 
 DigestAll = Callable[[Sequence[Body]], Iterable[Digest]]
 """Gives the digest of each of some bodies, in their order. It may work ahead, in threads of its own."""

@@ -62,7 +62,7 @@ class SourceFile:
     def read_chunks(self, first_no: int, count: int) -> list[bytes]:
         """The bodies of so many chunks from number ``first_no`` on, fewer at the end of the file.
 
-        Raises SourceChanged if the file is shorter by now, PathUnreadable.
+        Raises SourceChanged if the file is shorter, or longer, by now; PathUnreadable.
         """
         return [self._read(no) for no in range(first_no, min(first_no + count, self.chunk_count))]
 
@@ -83,8 +83,10 @@ class SourceFile:
 
     def _read(self, chunk_no: int) -> bytes:
         length = chunk_length(self.size, chunk_no)
+        # Files like those of /proc say that they are empty, and are not.
+        asked = length + (chunk_no == self.chunk_count - 1)
         try:
-            body = self._file.read_at(chunk_offset(chunk_no), length) if length else b""
+            body = self._file.read_at(chunk_offset(chunk_no), asked)
         except OSError as error:
             raise PathUnreadable(self.path, error) from error
         if len(body) != length:

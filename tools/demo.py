@@ -27,6 +27,7 @@ from attrs import frozen
 from tools.peer_process import PROJECT
 from tools.tied import tied
 
+USAGE = "usage: python -m tools.demo [FILE]"
 MADE_BYTES = 3_100_000
 STOP_SECONDS = 30.0
 
@@ -47,8 +48,11 @@ class LocalPeer:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Show it all; 0 if the file came back as it was."""
     words = list(sys.argv[1:] if arguments is None else arguments)
+    if words and words[0] in ("-h", "--help"):
+        print(f"{USAGE}\n\nExample: python -m tools.demo ~/photo.jpg")
+        return 0
     if len(words) > 1 or any(word.startswith("-") for word in words):
-        print("usage: python -m tools.demo [FILE]", file=sys.stderr)
+        print(USAGE, file=sys.stderr)
         return 2
     # So that an end by the system, too, stops the peers and removes the folder.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))

@@ -13,6 +13,7 @@ from peer.control.access_point import AccessPoint, AccessPointError
 from peer.control.interfaces import ErrorCode, OperationError
 from tools.reach import Interrupted, reach, run_in_reactor
 
+USAGE = "usage: python -m tools.limit <peer_ap> <MB/s, a whole number from 1 up>|none"
 MBYTE = 1_000_000
 NO_LIMIT = "none"
 MOST_DIGITS = 6
@@ -23,8 +24,11 @@ INTERRUPTED = 130
 def main(arguments: Sequence[str] | None = None) -> int:
     """Do what the command line says and return the exit status, one of testapp's."""
     words = sys.argv[1:] if arguments is None else arguments
+    if words and words[0] in ("-h", "--help"):
+        print(f"{USAGE}\n\nExample: python -m tools.limit 7600 10")
+        return 0
     if len(words) != 2 or not is_limit(words[1]):
-        print("usage: python -m tools.limit <peer_ap> <MB/s, a whole number from 1 up>|none", file=sys.stderr)
+        print(USAGE, file=sys.stderr)
         return WRONG_USAGE
     access_point, limit = words
     try:

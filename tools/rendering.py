@@ -39,6 +39,8 @@ def as_object(report: Report) -> dict[str, object]:
                 "path": file.path,
                 "file_id": file.file_id,
                 "desired": file.desired,
+                "chunk_count": file.chunk_count,
+                "is_complete": file.is_complete,
                 "chunks": [{"no": no, "perceived": perceived} for no, perceived in file.chunks],
             }
             for file in report.files
@@ -77,11 +79,17 @@ def as_text(request: Request, report: Report) -> str:
 
 
 def shortfall(report: Report) -> str | None:
-    """The sentence for a BACKUP that kept fewer copies than were asked for; None for any other report."""
+    """What wasn't done of what was asked for, as a sentence; None if all was."""
+    if isinstance(report, ReclaimReport) and report.unplaced_chunks:
+        return (
+            f"no other peer takes {count(report.unplaced_chunks, 'chunk')}, so the peer keeps them over its capacity;"
+            " it tries again every 10 minutes, and drops them after the hours of its --last-copy-grace (24):"
+            " start a peer that has room"
+        )
     if not isinstance(report, BackupReport) or not report.below_degree:
         return None
     return (
-        f"{report.below_degree} of {count(report.chunks, 'chunk')} below degree {report.desired}"
+        f"{report.below_degree:,} of {count(report.chunks, 'chunk')} below degree {report.desired}"
         f" (the worst has {report.perceived_min}): start more peers, or RECLAIM more room on them,"
         " and ask for the BACKUP again"
     )
@@ -122,22 +130,23 @@ def _backup(request: Request, report: BackupReport) -> str:
         f"at least {report.perceived_min} of {report.desired}" if report.below_degree else f"{report.desired}"
     )
     copies = "copy" if report.desired == 1 else "copies"
-    return (
+    text = (
         f"Backed up {printable(request.path)}: {_size(report)}, {kept} {copies} of each,"
         f" in {report.seconds:.1f} s.\nIts file id is {report.file_id}"
     )
+    if report.desired > request.degree:
+        text += (
+            f"\nDegree {report.desired} was asked for before, and still holds:"
+            " DELETE it first to have fewer copies"
+        )
+    return text
 
 
 def _reclaim(report: ReclaimReport) -> str:
-    text = (
-        f"The peer lends {report.capacity_kbytes:,} KByte now, {report.used_kbytes:,} KByte of them in use;"
+    return (
+        f"The peer lends {report.capacity_kbytes:,} KByte now, and {report.used_kbytes:,} KByte are in use;"
         f" it has dropped {count(report.removed_chunks, 'chunk')}."
     )
-    if report.unplaced_chunks:
-        text += (
-            f"\nNo other peer took {count(report.unplaced_chunks, 'chunk')} of these: below their degree now."
-        )
-    return text
 
 
 def _state(state: State) -> Iterator[str]:
@@ -160,7 +169,8 @@ def _file(file: FileState) -> Iterator[str]:
     yield ""
     yield f"  {printable(file.path)}"
     yield f"    file id {file.file_id}"
-    yield f"    {count(len(file.chunks), 'chunk')}, desired degree {file.desired}; perceived degrees:"
+    so_far = "" if file.is_complete else f"; not complete, {len(file.chunks):,} recorded so far"
+    yield f"    {count(file.chunk_count, 'chunk')}{so_far}, desired degree {file.desired}; perceived degrees:"
     ranges = "  ".join(
         f"{numbers}: {perceived}".replace(" ", "\xa0") for numbers, perceived in runs(file.chunks)
     )

@@ -148,13 +148,16 @@ def _subprotocol(name: str) -> tuple[Subprotocol, bool]:
     hint = (
         f"did you mean {close[0]}?" if close else f"there are {', '.join(each.name for each in Subprotocol)}"
     )
+    if name.startswith("-"):
+        hint = "options come first, before the peer"
     raise UsageError(f"unknown sub-protocol {name!r}; {hint}")
 
 
 def _check_count(name: str, subprotocol: Subprotocol, operands: Sequence[str]) -> None:
     if len(operands) != len(subprotocol.operands):
         wanted = " and ".join(f"<{operand}>" for operand in subprotocol.operands) or "no operands"
-        raise UsageError(f"{name} takes {wanted}, but {len(operands)} were given")
+        given = "1 was given" if len(operands) == 1 else f"{len(operands)} were given"
+        raise UsageError(f"{name} takes {wanted}, but {given}")
 
 
 def _degree(text: str) -> int:

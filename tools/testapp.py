@@ -8,7 +8,7 @@ import sys
 from collections.abc import Sequence
 from typing import Any
 
-from peer.control.interfaces import OperationError
+from peer.control.interfaces import OperationError, ReclaimReport
 from tools.progress_line import ProgressLine
 from tools.reach import Interrupted, reach, run_in_reactor
 from tools.rendering import Report, as_object, as_text, shortfall
@@ -56,8 +56,10 @@ def _do(request: Request) -> int:
     finally:
         line.clear()
     _print(json.dumps(as_object(report)) if request.as_json else as_text(request, report))
-    too_few = shortfall(report)
-    return DONE if too_few is None else _complain(too_few, TOO_FEW_COPIES)
+    short = shortfall(report)
+    if short is None:
+        return DONE
+    return _complain(short, DONE if isinstance(report, ReclaimReport) else TOO_FEW_COPIES)
 
 
 async def _asked(request: Request, line: ProgressLine, reactor: Any) -> Report:

@@ -109,11 +109,14 @@ class FileState:
     """A file whose backup this peer initiated, or a part of one: `chunks` pairs number and perceived degree.
 
     The parts of one file follow each other, in one page or over several, in the order of the chunks' numbers.
+    ``chunk_count`` is how many the file has; those of a backup under way (SPEC.md 3.35) may not all be recorded yet.
     """
 
     path: str
     file_id: str
     desired: int
+    chunk_count: int
+    is_complete: bool
     chunks: tuple[tuple[int, int], ...]
 
 

@@ -8,7 +8,7 @@ from peer.errors import ErrorCode, OperationError
 from protocol.messages import Delete, PutChunk
 from protocol.values import CHUNK_SIZE
 from storage.interfaces import VersionState
-from tests.peer.backups import LATER, PATH, several, versions
+from tests.peer.backups import LATER, PATH, refusal, several, versions
 from tests.support.group import Group, Member
 
 CHUNKS = 40
@@ -139,30 +139,31 @@ class TestChunksThatNobodyHolds:
         with Group(1) as group:
             group.add(2, 2 * CHUNK_SIZE)
             group[1].write(PATH, several(4))
-            report = group[1].backup(PATH, 1)
-            assert (report.perceived_min, report.below_degree) == (0, 2)
+            assert refusal(group, group[1].begin_backup(PATH, 1)) is ErrorCode.NO_COPIES
             [version] = versions(group[1])
             assert version.state is VersionState.UNDER_WAY
+            file_id = version.file_id.hex()
             with pytest.raises(OperationError) as raised:
                 group[1].restore(PATH)
             assert raised.value.code is ErrorCode.NOT_YET_COMPLETE
             group.add(3)
             group.pass_time(60.0)
-            assert set(group.copies(report.file_id)) != set(range(4))
+            assert set(group.copies(file_id)) != set(range(4))
             group[1].restart()
             group.pass_time(LATER)
-            assert set(group.copies(report.file_id)) == set(range(4))
+            assert set(group.copies(file_id)) == set(range(4))
             assert group[1].restore(PATH) == several(4)
 
     def test_or_by_the_next_backup_of_the_path(self) -> None:
         """SPEC.md 3.38."""
         with Group(1) as group:
             group[1].write(PATH, several(4))
-            report = group[1].backup(PATH, 1)
-            assert (report.perceived_min, report.below_degree) == (0, 4)
+            with pytest.raises(OperationError, match="No peer took 4 of the 4 chunks"):
+                group[1].backup(PATH, 1)
+            [version] = versions(group[1])
             group.add(2)
             again = group[1].backup(PATH, 1)
-            assert again.file_id == report.file_id
+            assert again.file_id == version.file_id.hex()
             assert (again.perceived_min, again.below_degree) == (1, 0)
             assert group[1].restore(PATH) == several(4)
 
@@ -173,5 +174,5 @@ class TestChunksThatNobodyHolds:
             group[1].write(PATH, several(3))
             group[1].backup(PATH, 1)
             group[1].write(PATH, several(3, b"y"))
-            assert group[1].backup(PATH, 1).perceived_min == 0
+            assert refusal(group, group[1].begin_backup(PATH, 1)) is ErrorCode.NO_COPIES
             assert group[1].restore(PATH) == several(3)

@@ -7,6 +7,7 @@ import pytest
 from peer.control.interfaces import MAX_PAGE_ENTRIES, ChunkState, StatePage, StateSummary
 from peer.errors import ErrorCode, OperationError
 from protocol.values import CHUNK_SIZE
+from tests.peer.copies import let_go
 from tests.support.group import Group
 from tests.support.stranger import Stranger, chunk_id
 
@@ -64,6 +65,19 @@ class TestContent:
                 (path, ids[path], 2, [(no, 2) for no in range(chunks)]) for path, chunks in FILES.items()
             ]
             assert files(pages(group, 2)) == []
+
+    def test_a_backup_under_way_is_told_from_one_that_is_complete(self) -> None:
+        """SPEC.md 7.13, 3.35: and how many chunks there are to be."""
+        with Group(1) as group:
+            group[1].write("/home/photo", bytes(3 * CHUNK_SIZE))
+            let_go(group[1].begin_backup("/home/photo", 1))
+            group.pass_time(1.0)
+            [file] = [file for page in pages(group, 1) for file in page.files]
+            assert (file.chunk_count, file.is_complete, len(file.chunks)) == (4, False, 0)
+            group.add(2)
+            group.pass_time(60.0)
+            [file] = [file for page in pages(group, 1) for file in page.files]
+            assert (file.chunk_count, file.is_complete, len(file.chunks)) == (4, True, 4)
 
     def test_of_the_copies_that_it_stores(self) -> None:
         """SPEC.md 7.13."""

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from storage.capacity import charged_bytes, new_capacity, option_text, require_fits
+from storage.capacity import RESERVE_BYTES, charged_bytes, new_capacity, option_text, require_fits
 from storage.errors import CapacityTooLarge
 
 MB = 1_000_000
@@ -51,12 +51,16 @@ class TestTheFirstStart:
         assert capacity_at_start(0, None) == 0
 
     def test_more_than_the_disk_has_is_refused_with_what_it_has(self) -> None:
-        """SPEC.md 7.19."""
-        assert capacity_at_start(1_000, None) == 1_000
-        with pytest.raises(
-            CapacityTooLarge, match=r"1,001,000 KByte doesn't fit.* 1,000,000: choose a smaller"
-        ):
-            capacity_at_start(1_001, None)
+        """SPEC.md 7.19, 9.24: what stays free whatever the capacity is, is not there to be lent."""
+        assert capacity_at_start(936, None) == 936
+        with pytest.raises(CapacityTooLarge, match=r"937,000 KByte doesn't fit.* 936,000: choose a smaller"):
+            capacity_at_start(937, None)
+
+    def test_a_disk_with_less_than_what_stays_free_lends_nothing(self) -> None:
+        """SPEC.md 7.19, 9.24."""
+        assert capacity_at_start(0, None, free_mb=30) == 0
+        with pytest.raises(CapacityTooLarge, match=r"has room for 0: choose"):
+            capacity_at_start(1, None, free_mb=30)
 
 
 class TestALaterStart:
@@ -74,9 +78,9 @@ class TestALaterStart:
 
     def test_what_our_chunks_take_counts_as_room(self) -> None:
         """SPEC.md 7.19: they would be the first to fill the capacity."""
-        assert capacity_at_start(900, option_text(None), used_mb=500, free_mb=400) == 900
+        assert capacity_at_start(900, option_text(None), used_mb=500, free_mb=464) == 900
         with pytest.raises(CapacityTooLarge):
-            capacity_at_start(901, option_text(None), used_mb=500, free_mb=400)
+            capacity_at_start(901, option_text(None), used_mb=500, free_mb=464)
         assert capacity_at_start(None, option_text(1), used_mb=500, free_mb=500) == 200
 
     def test_a_disk_that_others_have_filled_is_no_reason_not_to_start(self) -> None:
@@ -85,6 +89,7 @@ class TestALaterStart:
 
 def test_a_reclaim_can_be_checked_by_the_same_rule() -> None:
     """SPEC.md 7.19."""
-    require_fits(10, used_bytes=4, free_bytes=6)
+    free_bytes = RESERVE_BYTES + 6
+    require_fits(10, used_bytes=4, free_bytes=free_bytes)
     with pytest.raises(CapacityTooLarge):
-        require_fits(11, used_bytes=4, free_bytes=6)
+        require_fits(11, used_bytes=4, free_bytes=free_bytes)

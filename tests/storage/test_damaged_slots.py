@@ -8,10 +8,11 @@ from random import Random
 import pytest
 
 from protocol.values import PeerId
+from storage.capacity import RESERVE_BYTES
 from storage.interfaces import HolderNote, PutOutcome, ReadOutcome
 from storage.scrub import ScrubBatch
 from storage.slot import HEADER_BYTES
-from storage.slot_store import RESERVE_BYTES, SlotChunkStore
+from storage.slot_store import SlotChunkStore
 from tests.storage.examples import (
     CAPACITY,
     ROOT,

@@ -202,11 +202,16 @@ class TestADiskThatRefuses:
             file.commit()
         assert disk.list_directory(FOLDER) == []
 
+    def test_a_folder_that_was_taken_away_is_made_again(self, disk: IDisk, root: str) -> None:
+        folder = f"{root}/taken/away"
+        file = RestoredFile.create(disk, folder, "photo", 0)
+        assert file.commit() == f"{folder}/photo"
+
     def test_a_folder_that_cannot_be_written_is_told(self) -> None:
         disk = MemoryDisk()
         disk.make_directory(FOLDER)
         disk.fail("create", errno.EACCES)
-        with pytest.raises(DiskFailed, match="Permission denied"):
+        with pytest.raises(DiskFailed, match=r"can't write.*Permission denied.*: let the user"):
             RestoredFile.create(disk, FOLDER, "photo.jpg", SIZE)
 
 

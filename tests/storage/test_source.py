@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from protocol.chunking import MAX_FILE_SIZE
+from protocol.values import CHUNK_SIZE
 from storage.disk import IDisk, PosixDisk
 from storage.errors import (
     FileTooLarge,
@@ -21,7 +22,7 @@ from storage.errors import (
 )
 from storage.interfaces import Fingerprint
 from storage.source import SourceFile
-from tests.support.disk import MemoryDisk, Operation
+from tests.support.disk import MemoryDisk
 
 PHOTO = "/home/ann/photo.jpg"
 
@@ -105,6 +106,17 @@ class TestChanges:
             source.read_chunks(1, 1)
         source.close()
 
+    @pytest.mark.parametrize("size", [0, 10, CHUNK_SIZE])
+    def test_a_file_that_has_more_than_it_says_is_noticed_in_reading(self, size: int) -> None:
+        """SPEC.md 3.33: those of /proc say that they are empty."""
+        disk = MemoryDisk()
+        disk.write_file("/photo", bytes(size))
+        source = SourceFile.open(disk, "/photo")
+        disk.write_file("/photo", bytes(size + 1))
+        with pytest.raises(SourceChanged):
+            source.read_chunks(0, 2)
+        source.close()
+
     def test_a_sector_that_cannot_be_read_is_told(self) -> None:
         disk = MemoryDisk()
         disk.write_file(PHOTO, b"content")
@@ -141,11 +153,11 @@ class TestRefusals:
     def test_a_device_is_not_even_opened(self) -> None:
         disk = MemoryDisk()
         disk.make_device("/dev/tape")
-        opened: list[Operation] = []
-        disk.intercept(opened.append)
+        done: list[str] = []
+        disk.intercept(lambda operation: done.append(operation.kind))
         with pytest.raises(NotARegularFile):
             SourceFile.open(disk, "/dev/tape")
-        assert opened == []
+        assert done == ["stat"]
 
     def test_a_pipe_that_takes_the_place_of_a_file_at_the_last_moment(self, tmp_path: Path) -> None:
         """Between the look at the path and the opening."""

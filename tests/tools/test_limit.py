@@ -25,6 +25,11 @@ def test_anything_else_is_wrong_usage(text: str, capsys: pytest.CaptureFixture[s
     assert "usage:" in capsys.readouterr().err
 
 
+def test_its_help_has_an_example(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--help"]) == 0
+    assert "Example: " in capsys.readouterr().out
+
+
 @pytest.mark.parametrize(("text", "bytes_per_second"), [("12", 12_000_000), ("none", 0)])
 @in_reactor
 async def test_it_reaches_the_peer(

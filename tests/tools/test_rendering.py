@@ -44,6 +44,8 @@ def test_the_state_as_an_object() -> None:
                 "path": "/home/ada/photo.jpg",
                 "file_id": FILE_ID,
                 "desired": 2,
+                "chunk_count": 2,
+                "is_complete": True,
                 "chunks": [{"no": 0, "perceived": 2}, {"no": 1, "perceived": 1}],
             }
         ],
@@ -62,7 +64,14 @@ def test_the_size_of_a_chunk_in_kbyte_is_exact() -> None:
 
 def test_the_state_of_a_file_with_thousands_of_chunks_stays_readable() -> None:
     degrees = [2] * 2_000 + [1] + [2] * 3_000 + [0, 0]
-    file = FileState(path="/big", file_id=FILE_ID, desired=2, chunks=tuple(enumerate(degrees)))
+    file = FileState(
+        path="/big",
+        file_id=FILE_ID,
+        desired=2,
+        chunk_count=len(degrees),
+        is_complete=True,
+        chunks=tuple(enumerate(degrees)),
+    )
     held = tuple(
         ChunkState(file_id=FILE_ID, no=no, length=64_000, desired=2, perceived=2) for no in range(4_000)
     )
@@ -76,7 +85,9 @@ def test_of_each_chunk_the_degree_can_be_told_however_they_differ() -> None:
     """SPEC.md 8: STATE reports for each chunk its number and perceived degree."""
     random = Random(1)
     chunks = tuple((no, random.randrange(4)) for no in range(1_000))
-    file = FileState(path="/big", file_id=FILE_ID, desired=2, chunks=chunks)
+    file = FileState(
+        path="/big", file_id=FILE_ID, desired=2, chunk_count=len(chunks), is_complete=True, chunks=chunks
+    )
     text = as_text(REQUEST, evolve(STATE, files=(file,)))
     assert max(map(len, text.splitlines())) <= 100
     told: dict[int, int] = {}
@@ -98,9 +109,26 @@ def test_a_backup_that_kept_too_few_copies_says_of_how_many_chunks() -> None:
     assert few.startswith("3 of 11 chunks below degree 2 (the worst has 1)")
 
 
-def test_what_could_not_be_placed_is_said() -> None:
-    assert "No other peer took 1 chunk" in as_text(REQUEST, RECLAIM)
-    assert "No other peer" not in as_text(REQUEST, evolve(RECLAIM, unplaced_chunks=0))
+def test_what_could_not_be_placed_is_said_to_stay_for_now() -> None:
+    """SPEC.md 7.9, 6.13."""
+    kept = shortfall(RECLAIM)
+    assert kept is not None
+    assert kept.startswith("no other peer takes 1 chunk, so the peer keeps them over its capacity")
+    assert shortfall(evolve(RECLAIM, unplaced_chunks=0)) is None
+
+
+def test_a_degree_that_was_asked_for_before_and_still_holds_is_said() -> None:
+    """SPEC.md 3.29: fewer copies than there are to be is nothing that a BACKUP does."""
+    text = as_text(evolve(REQUEST, degree=1), evolve(BACKUP, desired=3))
+    assert "Degree 3 was asked for before" in text
+    assert "before" not in as_text(evolve(REQUEST, degree=3), evolve(BACKUP, desired=3))
+
+
+def test_a_backup_that_is_not_complete_is_not_shown_as_if_it_were() -> None:
+    """SPEC.md 7.13."""
+    file = evolve(STATE.files[0], chunk_count=2_344, is_complete=False)
+    assert "2,344 chunks; not complete, 2 recorded so far" in as_text(REQUEST, evolve(STATE, files=(file,)))
+    assert "complete" not in as_text(REQUEST, STATE)
 
 
 @pytest.mark.parametrize(

@@ -54,7 +54,7 @@ def test_a_command_line_reads_as_one_request(words: list[str], request_: Request
         ("7600 --json STATE", "unknown sub-protocol '--json'"),
         ("7600 STATE /a", "no operands"),
         ("7600 BACKUP", "<path> and <degree>"),
-        ("7600 BACKUP /a", "1 were given"),
+        ("7600 BACKUP /a", "1 was given"),
         ("7600 BACKUP /a 1 2", "3 were given"),
         ("7600 BACKUPENH /a", "BACKUPENH takes"),
         ("7600 RESTORE", "<path>"),

@@ -41,7 +41,16 @@ RESTORE = RestoreReport(
 RECLAIM = ReclaimReport(capacity_kbytes=1000, used_kbytes=640, removed_chunks=7, unplaced_chunks=1)
 SUMMARY = StateSummary(peer=2**63, version="1.0", capacity_kbytes=10_000, used_kbytes=128, files=1, chunks=2)
 PAGE = StatePage(
-    files=(FileState(path="/home/ada/photo.jpg", file_id=FILE_ID, desired=2, chunks=((0, 2), (1, 1))),),
+    files=(
+        FileState(
+            path="/home/ada/photo.jpg",
+            file_id=FILE_ID,
+            desired=2,
+            chunk_count=2,
+            is_complete=True,
+            chunks=((0, 2), (1, 1)),
+        ),
+    ),
     chunks=(
         ChunkState(file_id="2b" * 32, no=0, length=64_000, desired=1, perceived=1),
         ChunkState(file_id="2b" * 32, no=1, length=0, desired=1, perceived=3),

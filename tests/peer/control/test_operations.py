@@ -72,10 +72,24 @@ async def test_a_path_that_is_no_utf_8_arrives_byte_for_byte() -> None:
 @in_reactor
 async def test_the_state_comes_in_pages_and_the_parts_of_a_file_are_joined() -> None:
     """An AMP value ends at 65,535 bytes; a page of 500 files with long paths is far larger (SPEC.md 10.4)."""
-    large = FileState(path="/large", file_id="3c" * 32, desired=1, chunks=tuple((no, 1) for no in range(500)))
+    large = FileState(
+        path="/large",
+        file_id="3c" * 32,
+        desired=1,
+        chunk_count=2,
+        is_complete=True,
+        chunks=tuple((no, 1) for no in range(500)),
+    )
     rest = evolve(large, chunks=tuple((no, 2) for no in range(500, 777)))
     long_paths = tuple(
-        FileState(path="/" + "\x01" * 4_000, file_id=f"{no:064x}", desired=1, chunks=((0, 1),))
+        FileState(
+            path="/" + "\x01" * 4_000,
+            file_id=f"{no:064x}",
+            desired=1,
+            chunk_count=2,
+            is_complete=True,
+            chunks=((0, 1),),
+        )
         for no in range(500)
     )
     operations = StandIn(
