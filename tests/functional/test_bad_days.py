@@ -28,9 +28,9 @@ SEED = int(os.environ.get("BACKUP_PEER_SEED", "1"))
 
 PEERS = 4
 DISK_MB = 150
-"""Less what a store leaves free of its disk, 64 MB (storage.slot_store), a hundred copies of these files fit."""
+"""Less what a store leaves free of its disk, 64 MB (storage.capacity), a hundred copies of these files fit."""
 
-CAPACITY_KBYTES = 100_000
+CAPACITY_KBYTES = 90_000
 PATIENCE = 5.0
 """Seconds after which an operation is cut off by killing the home: with too few holders it would take 31."""
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from peer.backup_responder import PutChunkResponder
 from peer.repair import RemovedResponder
+from protocol.messages import PutChunk
 from protocol.values import ChunkId, FileId
 from tests.simulation.facts import Facts, Heard, Violation
 from tests.simulation.faults import BitFlip, Deafness, Fault
@@ -82,6 +84,31 @@ class TestDegree:
 
     def test_one_that_was_replaced_is_no_reason(self) -> None:
         assert violation_of(*backed_up(2), changed(20.0), *flipped(60.0, 2), *flipped(130.0, 2, 3, 4)) is None
+
+    @pytest.mark.usefixtures("no_repairs")
+    @pytest.mark.parametrize("are_deaf", [True, False])
+    def test_a_stranger_that_nobody_heard_to_drop_its_copy_is_not_missed(self, are_deaf: bool) -> None:
+        """A REMOVED may be lost."""
+        deafness = [(20.0, Deafness(peer_id, 1.0)) for peer_id in range(1, 4)] if are_deaf else []
+        dropped = ((3.0, Joins(101, "E")), *backed_up(3), (20.5, GivesUp(101, 0.0)))
+        violation = violation_of(*dropped, *deafness)
+        assert (violation is None) == are_deaf
+
+    @pytest.mark.parametrize("takers", [0, 2])
+    def test_a_backup_that_fails_for_want_of_copies_though_there_is_room_is_seen(
+        self, monkeypatch: pytest.MonkeyPatch, takers: int
+    ) -> None:
+        """Reported as failed, or as done with fewer copies."""
+        respond = PutChunkResponder.respond
+
+        def respond_if_taker(responder: PutChunkResponder, message: PutChunk) -> None:
+            if responder._peer_id in range(2, 2 + takers):
+                respond(responder, message)
+
+        monkeypatch.setattr(PutChunkResponder, "respond", respond_if_taker)
+        violation = violation_of((0.0, Write(1, PATH, b"some bytes")), (20.0, Backup(1, PATH, 3)))
+        assert violation is not None
+        assert violation.invariant == 4
 
 
 class TestReport:

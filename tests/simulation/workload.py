@@ -11,7 +11,7 @@ from twisted.python.failure import Failure
 
 from peer.assembly import Peer
 from peer.control.interfaces import BackupReport, Progress, ReclaimReport, RestoreReport
-from peer.errors import OperationError
+from peer.errors import ErrorCode, OperationError
 from protocol.chunking import chunk_count, chunk_length
 from protocol.values import ChunkId, FileId
 from storage.capacity import charged_bytes
@@ -83,6 +83,7 @@ class Backup:
             f"BACKUP {self.path} {self.degree}",
             lambda peer: peer.operations.backup(self.path, self.degree, _ignore),
             users.backed_up,
+            lambda operation, error: users.not_backed_up(operation, error, self.path, self.degree),
             roomy_before=users.roomy(self.peer_id, self.path),
         )
 
@@ -159,10 +160,11 @@ class Users:
         said: str,
         ask: Callable[[Peer], Coroutine[Any, Any, Any]],
         check: Callable[[Operation], None] = lambda operation: None,
+        check_refusal: Callable[[Operation, OperationError], None] = lambda operation, error: None,
         newest_before: int = 0,
         roomy_before: int = 0,
     ) -> None:
-        """Ask a peer for something; *check* looks at what it came to."""
+        """Ask a peer for something; *check* looks at what it came to, *check_refusal* at why it came to nothing."""
         world = self.world
         computer = world.computers[peer_id]
         if not computer.is_running or computer.process is None:
@@ -178,7 +180,7 @@ class Users:
         )
         self.operations.append(operation)
         ended: Deferred[Any] = Deferred.fromCoroutine(ask(computer.process.peer))
-        ended.addBoth(self._ended, operation, check)
+        ended.addBoth(self._ended, operation, check, check_refusal)
 
     def pending(self) -> list[Operation]:
         """What hasn't ended yet."""
@@ -204,7 +206,7 @@ class Users:
         facts = self.world.facts
         version = facts.versions[FileId.from_hex(report.file_id)]
         if report.below_degree:
-            self._check_hindered(operation, version)
+            self._check_hindered(operation, version, report.desired)
             return
         version.reported_at, version.desired = self.world.clock.seconds(), report.desired
         version.really_held = min(
@@ -220,6 +222,14 @@ class Users:
                     f"and only {sorted(answered)} have ever said that they hold it",
                 )
 
+    def not_backed_up(self, operation: Operation, error: OperationError, path: str, degree: int) -> None:
+        """A BACKUP failed: if for want of copies, something must have hindered it (invariant 4)."""
+        if error.code is ErrorCode.NO_COPIES:
+            versions = self.world.facts.versions.values()
+            home = operation.computer.peer_id
+            own = [one for one in versions if (one.home, one.path, one.buried_at) == (home, path, None)]
+            self._check_hindered(operation, max(own, key=lambda one: one.version_id), degree)
+
     def roomy(self, home: int, path: str) -> int:
         """How many peers besides the home have room for all of a file."""
         computer = self.world.computers[home]
@@ -227,10 +237,9 @@ class Users:
         charge = sum(charged_bytes(chunk_length(size, chunk_no)) for chunk_no in range(chunk_count(size)))
         return sum(other.has_room(charge) for other in self.world.running() if other is not computer)
 
-    def _check_hindered(self, operation: Operation, version: Version) -> None:
+    def _check_hindered(self, operation: Operation, version: Version, desired: int) -> None:
         """A BACKUP that nothing hindered reaches its degree (invariant 4)."""
         world, now = self.world, self.world.clock.seconds()
-        desired = operation.result.desired
         others = [
             other
             for other in self.operations
@@ -278,7 +287,13 @@ class Users:
         if is_last and used_bytes > report.capacity_kbytes * KBYTE and not report.unplaced_chunks:
             self.world.break_promise(6, f"{computer.name} still uses {used_bytes} bytes after {report}")
 
-    def _ended(self, result: Any, operation: Operation, check: Callable[[Operation], None]) -> None:
+    def _ended(
+        self,
+        result: Any,
+        operation: Operation,
+        check: Callable[[Operation], None],
+        check_refusal: Callable[[Operation, OperationError], None],
+    ) -> None:
         if operation.is_over:
             return
         operation.is_over, operation.result = True, result
@@ -289,6 +304,7 @@ class Users:
             check(operation)
         elif isinstance(result.value, OperationError):
             self.world.say(name, f"{operation.said} fails: {result.value.code.value}")
+            check_refusal(operation, result.value)
         elif not operation.computer.disk.is_off:
             self.world.break_promise(7, f"{name}: {operation.said} raises {result.getTraceback()}")
 

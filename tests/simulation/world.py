@@ -18,7 +18,7 @@ from protocol.values import ChunkId
 from storage.capacity import charged_bytes
 from storage.errors import DiskFailed, DiskFull
 from tests.simulation.computer import Computer, Power, Process
-from tests.simulation.facts import DAMAGED, LEFT, Facts, Heard, Violation
+from tests.simulation.facts import DAMAGED, DROPPED, LEFT, Facts, Heard, Violation
 from tests.simulation.transcript import Transcript, message_of
 from tests.support.clock import SimClock
 from tests.support.disk import PowerLost
@@ -231,6 +231,9 @@ class World:
         elif isinstance(message, Removed):
             given_up = self.facts.given_up.setdefault(message.chunk_id, {})
             given_up[message.sender_id] = self.clock.seconds()
+            if message.sender_id in self.strangers:
+                # In its own name. It is a loss as any other's is, and may go unheard.
+                self.facts.lose(self.clock.seconds(), message.sender_id, message.chunk_id, DROPPED)
 
     def _power_was_lost(self) -> None:
         for computer in self.computers.values():
