@@ -197,6 +197,7 @@ class Peer:
             store_lane=store_lane,
             withdrawals=self._withdrawals,
             place_elsewhere=self._repairs.place_elsewhere,
+            putchunks_heard=self._putchunks_heard,
             last_copy_grace=config.last_copy_grace,
             clock=clock,
         )

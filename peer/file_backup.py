@@ -248,7 +248,8 @@ class FileBackup:
             below_degree=sum(degree < version.desired for degree in self._degrees),
             without_copy=self._degrees.count(0),
         )
-        if not outcome.without_copy:
+        # One that was complete stays so, and is taken up again at the next start.
+        if not outcome.without_copy or version.state is VersionState.COMPLETE:
             degree_met = outcome.below_degree == 0
             superseded: list[FileVersion] = await self._home.catalog_lane.run(
                 partial(self._home.catalog.finish_version, degree_met=degree_met), version.version_id

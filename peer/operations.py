@@ -242,7 +242,8 @@ class Operations:
             capacity_kbytes=usage.capacity_bytes // KBYTE,
             used_kbytes=usage.used_bytes // KBYTE,
             removed_chunks=result.removed_chunks,
-            unplaced_chunks=result.unplaced_chunks,
+            # What others may have taken instead of these is gone, and all fits.
+            unplaced_chunks=result.unplaced_chunks if usage.used_bytes > usage.capacity_bytes else 0,
         )
 
     async def _joined(self, path: str, degree: int, progress: ProgressListener) -> BackupOutcome:
@@ -277,8 +278,9 @@ class Operations:
                 raise
             # It is about what the first found. This one may find another file there, or a disk with room.
             return None
-        has_changed = await self._interruptible(path, self._home.has_changed(outcome.version))
-        return None if has_changed else outcome
+        if outcome.without_copy or await self._interruptible(path, self._home.has_changed(outcome.version)):
+            return None
+        return outcome
 
     def _has_ended(self, path: str, under_way: _BackupUnderWay, outcome: BackupOutcome | Failure) -> None:
         del self._backups_under_way[path]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Coroutine
+from functools import partial
 from typing import Any, Final
 
 from attrs import define, field
@@ -15,7 +16,8 @@ from peer.blocking import Lane, Stopped
 from peer.known_chunks import CopyLost
 from peer.waiting import TaskGroup, Turnstile
 from peer.withdrawal import Fate, Withdrawals
-from protocol.timing import LAST_COPY_RETRY
+from protocol.suppression import RecentPutChunks
+from protocol.timing import LAST_COPY_RETRY, RECENT_CHUNKS_KEPT
 from protocol.values import ChunkId
 from protocol.window import Window
 from storage.interfaces import HeldChunk, IChunkStore, StoreUsage
@@ -32,7 +34,7 @@ ReportProgress = Callable[[int, int], None]
 
 @define
 class ReclaimResult:
-    """What a run of space reclaiming came to: copies dropped, and copies kept as nobody else holds the chunk."""
+    """What a run of space reclaiming came to: copies dropped, and copies that it tried in vain to give to others."""
 
     removed_chunks: int = 0
     unplaced_chunks: int = 0
@@ -43,7 +45,7 @@ class _Freeing:
     """One run: what it has freed, and what it is about to free."""
 
     report: ReportProgress
-    drops_last_copies: bool
+    is_retry: bool
     result: ReclaimResult = field(factory=ReclaimResult)
     kept: set[ChunkId] = field(factory=set)
     chunks_under_way: set[ChunkId] = field(factory=set)
@@ -75,6 +77,7 @@ class SpaceReclaim:
         store_lane: Lane,
         withdrawals: Withdrawals,
         place_elsewhere: Callable[[ChunkId], Coroutine[Deferred[Any], Any, None]],
+        putchunks_heard: RecentPutChunks,
         last_copy_grace: float,
         clock: IReactorTime,
     ) -> None:
@@ -82,6 +85,7 @@ class SpaceReclaim:
         self._store_lane = store_lane
         self._withdrawals = withdrawals
         self._place_elsewhere = place_elsewhere
+        self._putchunks_heard = putchunks_heard
         self._last_copy_grace = last_copy_grace
         self._clock = clock
         self._turn = Turnstile(Window(1))
@@ -130,9 +134,8 @@ class SpaceReclaim:
             is_over = True
             while is_over:
                 await deferLater(self._clock, LAST_COPY_RETRY)
-                is_grace_over = self._clock.seconds() - self._asked_at >= self._last_copy_grace
                 try:
-                    await self._free_excess(lambda freed, excess: None, drops_last_copies=is_grace_over)
+                    await self._free_excess(lambda freed, excess: None, is_retry=True)
                     is_over = await self._excess() > 0
                 except (CancelledError, Stopped):
                     raise
@@ -147,9 +150,9 @@ class SpaceReclaim:
         usage: StoreUsage = await self._store_lane.run(self._store.usage)
         return usage.used_bytes - usage.capacity_bytes
 
-    async def _free_excess(self, report: ReportProgress, *, drops_last_copies: bool = False) -> ReclaimResult:
+    async def _free_excess(self, report: ReportProgress, *, is_retry: bool = False) -> ReclaimResult:
         await self._turn.enter()
-        freeing = _Freeing(report, drops_last_copies)
+        freeing = _Freeing(report, is_retry)
         tasks = TaskGroup()
         try:
             async for held in self._candidates(freeing):
@@ -205,7 +208,7 @@ class SpaceReclaim:
     async def _free(self, held: HeldChunk, freeing: _Freeing) -> None:
         fate = Fate.KEPT
         try:
-            fate = await self._fate(held.chunk_id, drops_last_copies=freeing.drops_last_copies)
+            fate = await self._fate(held.chunk_id, is_retry=freeing.is_retry)
         except (CancelledError, Stopped):
             raise
         except Exception:
@@ -226,30 +229,46 @@ class SpaceReclaim:
         freeing.result.removed_chunks += fate is Fate.DROPPED
         freeing.report(freeing.freed, freeing.freed + max(0, await self._excess()))
 
-    async def _fate(self, chunk_id: ChunkId, *, drops_last_copies: bool) -> Fate:
+    async def _fate(self, chunk_id: ChunkId, *, is_retry: bool) -> Fate:
+        # Of what this run, or another hand meanwhile, has said STORED for, somebody may have dropped his own copy.
+        may_be_last = is_retry
         for _attempt in range(MENDED_AT_MOST + 1):
             held = await self._store_lane.submit(self._store.describe, chunk_id)
             if held is None:
                 return Fate.GONE
             # An eviction may be offering it, and keep it in the end.
             if not self._withdrawals.is_withdrawing(chunk_id):
-                fate = await self._withdrawn(held, drops_last_copies=drops_last_copies)
+                fate = await self._withdrawn(held, may_be_last=may_be_last)
                 if fate is not Fate.GONE:
                     return fate
+            may_be_last = False
             # Whoever drops it as damaged may have still to do so; or he finds it mended, and it is as any other again.
             await self._withdrawals.ended(chunk_id)
-        return Fate.KEPT
+        is_held = await self._store_lane.submit(self._store.describe, chunk_id) is not None
+        return Fate.KEPT if is_held else Fate.GONE
 
-    async def _withdrawn(self, held: HeldChunk, *, drops_last_copies: bool) -> Fate:
+    async def _withdrawn(self, held: HeldChunk, *, may_be_last: bool) -> Fate:
+        chunk_id, began = held.chunk_id, self._clock.seconds()
+        may_be_last = may_be_last and self._may_be_dropped_last(chunk_id, began - RECENT_CHUNKS_KEPT)
+
+        def threshold() -> int:
+            return 0 if may_be_last and self._may_be_dropped_last(chunk_id, began) else 1
+
         try:
-            if held.perceived > held.desired:
-                fate = await self._withdrawals.offer(held.chunk_id)
+            # An offer that comes to nothing ends with a STORED.
+            if held.perceived > held.desired and not may_be_last:
+                fate = await self._withdrawals.offer(chunk_id)
                 if fate is not Fate.KEPT:
                     return fate
-            return await self._withdrawals.after(
-                held.chunk_id,
-                lambda: self._place_elsewhere(held.chunk_id),
-                threshold=0 if drops_last_copies else 1,
-            )
+            place = partial(self._place_elsewhere, chunk_id)
+            return await self._withdrawals.after(chunk_id, place, threshold=threshold)
         except CopyLost:
             return Fate.GONE
+
+    def _may_be_dropped_last(self, chunk_id: ChunkId, since: float) -> bool:
+        """Whether a copy may go though it is the last: its grace is over, and nobody has sent a PUTCHUNK since.
+
+        Whoever did may be placing his own copy, and have counted our answer.
+        """
+        is_grace_over = self._clock.seconds() - self._asked_at >= self._last_copy_grace
+        return is_grace_over and not self._putchunks_heard.heard_since(chunk_id, since)

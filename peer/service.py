@@ -103,16 +103,19 @@ class PeerService(Service):
         if self._peer is not None:
             # First, so that whoever waits for an operation is told that it ended by this stop.
             self._peer.operations.stop()
-        if self._control is not None:
-            await self._control.close()
-        if self._peer is not None:
-            await self._peer.stop()
-        if self._network is not None:
-            await self._network.close()
-        if self._executor is not None:
-            await self._executor.stop()
-        # The last writes have ended with the executor: the thread is idle.
-        self._digest_thread.shutdown()
+        try:
+            if self._control is not None:
+                await self._control.close()
+            if self._peer is not None:
+                await self._peer.stop()
+        finally:
+            # Also where a disk refuses the last word: a thread that is left keeps the process from ending.
+            if self._network is not None:
+                await self._network.close()
+            if self._executor is not None:
+                await self._executor.stop()
+            # The last writes have ended with the executor: the thread is idle.
+            self._digest_thread.shutdown()
 
     async def _start(self) -> None:
         config = self._config

@@ -63,7 +63,7 @@ class Withdrawals:
     While a copy is being withdrawn this peer sends no STORED for it, and it is dropped only on STOREDs that
     came when this peer had been silent for so long that its own last one had arrived everywhere. So whoever
     drops relies on a peer that fell silent later than itself, if at all, and the last of them all keeps its
-    copy, whatever messages are lost.
+    copy, whatever messages are lost, unless it may be dropped though it is the last (SPEC.md 6.13).
 
     Calling contract: enter ``room`` before each ``offer`` and ``after``, and leave it when that has ended.
     """
@@ -137,11 +137,16 @@ class Withdrawals:
         return fate
 
     async def after(
-        self, chunk_id: ChunkId, place: Callable[[], Coroutine[Deferred[Any], Any, None]], *, threshold: int
+        self,
+        chunk_id: ChunkId,
+        place: Callable[[], Coroutine[Deferred[Any], Any, None]],
+        *,
+        threshold: Callable[[], int],
     ) -> Fate:
-        """Withdraw the copy while *place* looks for others to hold the chunk, and drop it if *threshold* do.
+        """Withdraw the copy while *place* looks for others to hold the chunk, and drop it if as many do as have to.
 
-        REMOVED goes out only when it is dropped. What *place* raises passes through, and nothing is said of the copy.
+        *threshold* tells at the end how many that is. REMOVED goes out only when it is dropped. What *place* raises
+        passes through, and nothing is said of the copy.
         """
         if self.is_withdrawing(chunk_id):
             return Fate.KEPT
@@ -153,7 +158,7 @@ class Withdrawals:
                 await self._until(withdrawal, Deferred.fromCoroutine(place()))
             await self._wait(withdrawal, self._pace())
             held = await self._held(chunk_id)
-            return await self._settle(chunk_id, withdrawal, held, threshold=threshold)
+            return await self._settle(chunk_id, withdrawal, held, threshold=threshold())
         finally:
             self._end(self._under_way, chunk_id)
 

@@ -4,13 +4,9 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections import deque
-from typing import Final
 
-REMEMBERED: Final = 300.0
-"""Seconds for which it matters what came: whoever asks has waited 16 s, and then for a disk that may be far behind."""
-
-MOST_REMEMBERED: Final = 65_536
-"""Chunks that came, some 8 MB."""
+from protocol.limits import MAX_LATE_CHUNKS
+from protocol.timing import LATE_KEPT
 
 
 class Backlog:
@@ -22,13 +18,13 @@ class Backlog:
     def __init__(self) -> None:
         # When it came and when it was first asked for; the latter rises too, since a chunk that came later and was
         # asked for earlier says more than the one before it.
-        self._came: deque[tuple[float, float]] = deque(maxlen=MOST_REMEMBERED)
+        self._came: deque[tuple[float, float]] = deque(maxlen=MAX_LATE_CHUNKS)
 
     def note_late(self, now: float, asked_at: float) -> None:
         """A chunk came that was first asked for at *asked_at*, and again since then."""
         while self._came and self._came[-1][1] >= asked_at:
             self._came.pop()
-        while self._came and self._came[0][0] < now - REMEMBERED:
+        while self._came and self._came[0][0] < now - LATE_KEPT:
             self._came.popleft()
         self._came.append((now, asked_at))
 

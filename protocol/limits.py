@@ -120,6 +120,10 @@ MAX_ANSWERED_CHUNKS = 16_384
 # 6 MB).
 MAX_RECENT_CHUNKS = 16_384
 
+# Chunks that came late, by which holders are seen to be behind. Stops chunks that each had to be asked for twice, by
+# the thousands a second, from filling memory (about 8 MB).
+MAX_LATE_CHUNKS = 65_536
+
 # Files in the memory of DELETEs heard, which is asked for DELETED_REFUSAL seconds only. Stops DELETEs for
 # invented files from filling memory (about 1 MB).
 MAX_DELETIONS_REMEMBERED = 4_096

@@ -49,6 +49,10 @@ RECENT_CHUNKS_KEPT: Final = 30.0
 """How long an overheard PUTCHUNK is remembered: past every response delay, also one followed by a wait for
 a place in the window."""
 
+LATE_KEPT: Final = 300.0
+"""How long it is remembered what came late: whoever asks has waited 16 s, and then for a disk that may be far
+behind."""
+
 WITHDRAWAL_TIME: Final = 2.0
 """Between the REMOVED for a copy to be dropped and the loss of its bytes: the others confirm theirs in it,
 each after its response delay."""

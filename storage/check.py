@@ -30,8 +30,10 @@ class CheckReport:
     """What was read, and how much of it is wrong."""
 
     chunks: int = 0
-    """Whole copies that are where the index says."""
+    """Whole copies that are where the index says, or, without an index, in any slot."""
     body_bytes: int = 0
+    has_index: bool = True
+    """Whether there is an index that says where they are to be."""
     is_sealed: bool = False
     """Whether the store was closed in order. If not, a byte of a database that means nothing isn't looked at."""
     wrong: int = 0
@@ -107,11 +109,14 @@ class _Check:
 
     def _check_slots_alone(self) -> None:
         """Without an index all that can be said of a slot is whether it is whole."""
+        self.report.chunks, self.report.body_bytes, self.report.has_index = 0, 0, False
         folder = self._layout.chunks
         for number in segment_numbers(self._disk, folder) if self._disk.exists(folder) else ():
             for slot in survey(self._disk, folder, number):
-                if self._header(slot) is not None:
+                header = self._header(slot)
+                if header is not None:
                     self.report.chunks += 1
+                    self.report.body_bytes += header.length
 
     def _check_index(self, index: Database, segments: list[Segment]) -> None:
         folder = self._layout.chunks

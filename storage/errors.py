@@ -190,7 +190,7 @@ class DiskForbidden(DiskFailed):
     """What the peer has to write to isn't there for it; the disk itself is well."""
 
     def __init__(self, path: str, reason: str, advice: str) -> None:
-        StorageError.__init__(self, f"The peer can't write to {path!r} ({reason}): {advice}.")
+        StorageError.__init__(self, f"The peer can't use {path!r} ({reason}): {advice}.")
 
 
 class CapacityTooLarge(StorageError):
@@ -217,7 +217,6 @@ def _said(reason: OSError) -> str:
 _FORBIDDEN: Final = {
     errno.EACCES: "let the user that it runs as write there",
     errno.EPERM: "let the user that it runs as write there",
-    errno.EROFS: "mount it so that it can be written to",
     errno.ENOENT: "what the peer made there was moved or removed, so put it back",
     errno.ENOTDIR: "what the peer made there was replaced by a file, so put it back",
 }

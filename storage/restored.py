@@ -26,15 +26,6 @@ _LONGEST_NAME: Final = 255
 """Bytes of a name, on every usual file system."""
 
 
-def _new_file(disk: IDisk, folder: str, path: str) -> IFile:
-    try:
-        return disk.open(path, create=True, exclusive=True)
-    except FileNotFoundError:
-        # Whoever takes his files out of the folder may take the folder too.
-        disk.make_directory(folder)
-        return disk.open(path, create=True, exclusive=True)
-
-
 @define(eq=False)
 class RestoredFile:
     """A file of known size that is filled chunk by chunk. Made by ``RestoredFile.create``.
@@ -69,10 +60,13 @@ class RestoredFile:
         """
         name = _usable(name)
         try:
+            if not disk.exists(folder) and disk.exists(os.path.dirname(folder)):
+                # Whoever takes his files out of the folder may take the folder too; but not the store around it.
+                disk.make_directory(folder)
             for number in count(first_number):
                 temporary = os.path.join(folder, f"{TEMPORARY_PREFIX}{number}")
                 with suppress(FileExistsError):
-                    file = _new_file(disk, folder, temporary)
+                    file = disk.open(temporary, create=True, exclusive=True)
                     return cls(disk, folder, name, size, temporary, file)
         except OSError as error:
             raise disk_trouble(folder, error) from error

@@ -89,6 +89,9 @@ class SourceFile:
             body = self._file.read_at(chunk_offset(chunk_no), asked)
         except OSError as error:
             raise PathUnreadable(self.path, error) from error
+        if len(body) > length and Fingerprint.of(self._file.stat()) == self.fingerprint:
+            # It says that it has fewer bytes than it gives, as those of /proc do.
+            raise NotARegularFile(self.path)
         if len(body) != length:
             raise SourceChanged(self.path)
         return body

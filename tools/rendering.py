@@ -82,9 +82,9 @@ def shortfall(report: Report) -> str | None:
     """What wasn't done of what was asked for, as a sentence; None if all was."""
     if isinstance(report, ReclaimReport) and report.unplaced_chunks:
         return (
-            f"no other peer takes {count(report.unplaced_chunks, 'chunk')}, so the peer keeps them over its capacity;"
-            " it tries again every 10 minutes, and drops them after the hours of its --last-copy-grace (24):"
-            " start a peer that has room"
+            f"{count(report.unplaced_chunks, 'chunk')} still here, over the capacity, since no other peer has room:"
+            " start one; the peer tries again every 10 minutes, and after its --last-copy-grace, 24 hours unless"
+            " it was told otherwise, drops what nobody takes"
         )
     if not isinstance(report, BackupReport) or not report.below_degree:
         return None

@@ -1,4 +1,4 @@
-"""What a user asks of a peer on TestApp's command line (SPEC.md 8), checked before anything is sent."""
+"""What a user asks of a peer on TestApp's command line (SPEC.md section 7), checked before anything is sent."""
 
 import difflib
 import os.path
@@ -57,7 +57,7 @@ RESTORE <path>           get the file back, into the peer's restore folder, neve
     testapp 7600 RESTORE ~/photo.jpg
 DELETE <path>            have every peer give up its copies of the file
     testapp 7600 DELETE ~/photo.jpg
-RECLAIM <KByte>          lend at most so much disk (1 KByte = 1000 bytes); 0 gives all of it back
+RECLAIM <KByte>          lend at most so much disk (1 KByte = 1000 bytes); 0 gives back all that others take
     testapp 192.168.1.20:7600 RECLAIM 500000
 STATE                    tell what the peer has backed up, what it stores, and its capacity
     testapp --json /run/user/1000/peer.sock STATE
@@ -65,7 +65,7 @@ STATE                    tell what the peer has backed up, what it stores, and i
 BACKUPENH, RESTOREENH, DELETEENH and RECLAIMENH ask for the enhanced subprotocols of version 2.0 by name.
 A path is as the peer sees it; for a peer on this machine it may be relative to the current folder.
 
-exit status: 0 done; 1 not done; 2 wrong usage; 3 BACKUP kept fewer copies than asked for;
+exit status: 0 done; 1 not done; 2 wrong usage; 3 BACKUP kept fewer copies than asked for, but one of all;
              4 no peer answers there, or it refuses us"""
 
 

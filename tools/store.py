@@ -44,10 +44,13 @@ def _parser() -> argparse.ArgumentParser:
 
 def _check(folder: str) -> int:
     report = check(PosixDisk(), folder, lambda sentence: print(sentence, flush=True))
-    print(f"{_number(report.chunks, 'chunk')}, {report.body_bytes:,} bytes: whole and where the index says.")
+    found = (
+        "whole and where the index says" if report.has_index else "whole; no index says which should be there"
+    )
+    print(f"{_number(report.chunks, 'chunk')}, {report.body_bytes:,} bytes: {found}.")
     if not report.is_sealed:
         print(
-            "The store wasn't closed in order, so a byte of its databases that means nothing wasn't looked at."
+            "The peer was not stopped in order, so that its databases can't be compared with what they were then."
         )
     print(f"{_number(report.wrong, 'thing')} wrong." if report.wrong else "Nothing is wrong.")
     return SOMETHING_WRONG if report.wrong else NOTHING_WRONG

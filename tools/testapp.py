@@ -1,4 +1,4 @@
-"""TestApp, the command by which a user has a peer do something (SPEC.md 8)."""
+"""TestApp, the command by which a user has a peer do something (SPEC.md section 7)."""
 
 import io
 import itertools

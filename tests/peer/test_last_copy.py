@@ -94,29 +94,47 @@ def test_a_start_of_the_peer_begins_the_24_hours_anew() -> None:
         assert not holds(group, 20)
 
 
-@pytest.mark.parametrize("step", range(14))
-def test_who_drops_one_after_its_grace_says_no_stored_that_another_would_drop_his_for(step: int) -> None:
-    """SPEC.md 6.13, 6.8: two have the chunk, don't know of each other, and give it back within a second."""
+@pytest.mark.parametrize("degree", [1, 2])
+@pytest.mark.parametrize("others", [[], [80]], ids=["placed", "offered"])
+@pytest.mark.parametrize("seconds", [-28.0, -16.0, -5.0, -0.5, *(step * 0.1 - 0.2 for step in range(14))])
+def test_who_drops_one_after_its_grace_leaves_that_of_another_who_gives_his_back(
+    seconds: float, others: list[int], degree: int
+) -> None:
+    """SPEC.md 6.13: two have the chunk, don't know of each other, and one begins before or after the other's try."""
     with Group() as group:
         grace = LAST_COPY_RETRY
         group.add(
             20, config=PeerConfig(store=STORE, scrub_period=None, last_copy_grace=grace), disk_seconds=0.1
         )
         home = Stranger(group)
-        give_copy(group, home)
+        give_copy(group, home, degree=degree, others=others)
         group[20].stop()
         group.add(21)
-        give_copy(group, home)
+        give_copy(group, home, degree=degree)
         group[21].stop()
         group[20].start()
         assert group[20].reclaim(0).unplaced_chunks == 1
         began = group.clock.seconds()
         group.pass_time(grace / 2)
         group[21].start()
-        group.run_to(began + grace + step * 0.1 - 0.2)
+        group.run_to(began + grace + seconds)
         group[21].reclaim(0)
-        group.pass_time(5.0)
-        assert group.holders(CHUNK) == [21]
+        group.run_to(began + grace + 2 * ALL_TRIES)
+        assert group.holders(CHUNK)
+
+
+def test_a_reclaim_during_a_try_begins_the_grace_anew() -> None:
+    """SPEC.md 6.13: for what is being tried, too."""
+    with Group() as group:
+        grace = LAST_COPY_RETRY
+        group.add(20, config=PeerConfig(store=STORE, scrub_period=None, last_copy_grace=grace))
+        give_copy(group, Stranger(group))
+        assert group[20].reclaim(0).unplaced_chunks == 1
+        group.pass_time(grace + 10.0)
+        assert group[20].reclaim(0).unplaced_chunks == 1
+        assert holds(group, 20)
+        group.pass_time(grace + ALL_TRIES)
+        assert not holds(group, 20)
 
 
 def test_it_is_tried_again_though_the_disk_refuses_a_try() -> None:

@@ -209,6 +209,17 @@ class TestJoining:
             second = group[1].begin_backup(PATH, 1)
             assert group.run(second).below_degree == 0
 
+    def test_one_that_comes_when_there_is_a_peer_at_last_is_not_told_that_there_was_none(self) -> None:
+        """SPEC.md 3.28."""
+        with Group(1) as group:
+            group[1].write(PATH, SMALL)
+            first = group[1].begin_backup(PATH, 1)
+            group.pass_time(20.0)
+            group.add(2)
+            second = group[1].begin_backup(PATH, 1)
+            assert refusal(group, first) is ErrorCode.NO_COPIES
+            assert group.run(second).below_degree == 0
+
     def test_all_that_come_during_one_run_share_the_one_that_follows(self) -> None:
         """SPEC.md 3.28: though the file goes on changing, since that one began after they were asked for."""
         with Group(1, 2) as group:

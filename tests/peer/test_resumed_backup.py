@@ -6,10 +6,12 @@ import pytest
 
 from peer.errors import ErrorCode, OperationError
 from protocol.messages import Delete, PutChunk
-from protocol.values import CHUNK_SIZE
+from protocol.values import CHUNK_SIZE, ChunkId, FileId
 from storage.interfaces import VersionState
-from tests.peer.backups import LATER, PATH, refusal, several, versions
+from tests.peer.backups import LATER, PATH, SMALL, refusal, several, versions
+from tests.peer.copies import say_removed
 from tests.support.group import Group, Member
+from tests.support.stranger import Stranger
 
 CHUNKS = 40
 ROOM = 30
@@ -166,6 +168,20 @@ class TestChunksThatNobodyHolds:
             assert again.file_id == version.file_id.hex()
             assert (again.perceived_min, again.below_degree) == (1, 0)
             assert group[1].restore(PATH) == several(4)
+
+    def test_a_complete_version_that_lost_its_last_copy_is_tried_again_too(self) -> None:
+        """SPEC.md 3.36, 3.38: at the next start."""
+        with Group(1, 2) as group:
+            group[1].write(PATH, SMALL)
+            file_id = group[1].backup(PATH, 1).file_id
+            group[2].stop()
+            say_removed(Stranger(group), ChunkId(FileId.from_hex(file_id), 0), 2)
+            group.pass_time(40.0)
+            assert refusal(group, group[1].begin_backup(PATH, 1)) is ErrorCode.NO_COPIES
+            group.add(3)
+            group[1].restart()
+            group.pass_time(LATER)
+            assert group.copies(file_id) == {0: [3]}
 
     def test_an_older_complete_version_is_served_meanwhile(self) -> None:
         """SPEC.md 3.35, 4.12."""

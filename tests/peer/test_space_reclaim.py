@@ -60,6 +60,19 @@ class TestCapacity:
                 assert (report.removed_chunks, report.unplaced_chunks, report.used_kbytes) == (2, 0, 20)
                 assert group.said(PutChunk, by=20)
 
+    def test_what_nobody_took_is_not_reported_where_others_made_it_fit(self) -> None:
+        """SPEC.md 7.12: unplaced chunks are kept over the capacity."""
+        with Group(20) as group:
+            group.add(21, capacity_bytes=4_000)
+            group[21].stop()
+            home = Stranger(group)
+            give_copy(group, home, chunk_id("film", 0), body=bytes(64_000))
+            give_copy(group, home, chunk_id("film", 1))
+            group[21].start()
+            report = group[20].reclaim(64)
+            assert (report.removed_chunks, report.unplaced_chunks, report.used_kbytes) == (1, 0, 64)
+            assert len({message.chunk_no for _, message in group.said(PutChunk, by=20)}) == 2
+
     def test_more_capacity_than_before_drops_nothing(self) -> None:
         """SPEC.md 6.11."""
         with Group(20, 21, capacity_bytes=40_000) as group:

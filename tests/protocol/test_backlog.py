@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from protocol.backlog import MOST_REMEMBERED, REMEMBERED, Backlog
+from protocol.backlog import Backlog
+from protocol.limits import MAX_LATE_CHUNKS
+from protocol.timing import LATE_KEPT
 
 
 def test_nothing_that_came_shows_nothing() -> None:
@@ -59,10 +61,10 @@ def test_what_came_is_remembered_for_who_is_kept_from_looking_by_a_disk_that_is_
 def test_what_is_remembered_is_bounded_by_number() -> None:
     """However fast it comes: the oldest is forgotten first."""
     backlog = Backlog()
-    for number in range(MOST_REMEMBERED + 1):
-        backlog.note_late(20.0 + number / MOST_REMEMBERED, asked_at=number / MOST_REMEMBERED)
+    for number in range(MAX_LATE_CHUNKS + 1):
+        backlog.note_late(20.0 + number / MAX_LATE_CHUNKS, asked_at=number / MAX_LATE_CHUNKS)
     assert not backlog.may_hold(0.0, since=0.0)
-    assert backlog.may_hold(1.5 / MOST_REMEMBERED, since=0.0)
+    assert backlog.may_hold(1.5 / MAX_LATE_CHUNKS, since=0.0)
 
 
 def test_what_is_remembered_is_bounded_by_time() -> None:
@@ -70,5 +72,5 @@ def test_what_is_remembered_is_bounded_by_time() -> None:
     for number in range(1_000):
         backlog.note_late(float(number), asked_at=number - 100.0)
     assert not backlog.may_hold(2_000.0, since=1_000.0)
-    assert backlog.may_hold(1_000.0 - REMEMBERED - 100.0, since=0.0)
-    assert not backlog.may_hold(1_000.0 - REMEMBERED - 103.0, since=0.0)
+    assert backlog.may_hold(1_000.0 - LATE_KEPT - 100.0, since=0.0)
+    assert not backlog.may_hold(1_000.0 - LATE_KEPT - 103.0, since=0.0)

@@ -93,7 +93,9 @@ class Inspection:
         return {
             loss.who
             for loss in self._facts.losses
-            if loss.chunk_id.file_id == version.file_id and loss.who not in self._facts.holders(loss.chunk_id)
+            if loss.who in self._world.computers
+            and loss.chunk_id.file_id == version.file_id
+            and loss.who not in self._facts.holders(loss.chunk_id)
         }
 
     def _inspect_scrub(self, computer: Computer) -> None:

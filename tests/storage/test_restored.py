@@ -203,15 +203,27 @@ class TestADiskThatRefuses:
         assert disk.list_directory(FOLDER) == []
 
     def test_a_folder_that_was_taken_away_is_made_again(self, disk: IDisk, root: str) -> None:
-        folder = f"{root}/taken/away"
+        folder = f"{root}/away"
         file = RestoredFile.create(disk, folder, "photo", 0)
         assert file.commit() == f"{folder}/photo"
+
+    @pytest.mark.parametrize("is_dangling", [True, False])
+    def test_but_not_the_store_around_it_nor_what_a_link_leads_to(
+        self, tmp_path: Path, is_dangling: bool
+    ) -> None:
+        """They are on a disk that isn't there, perhaps."""
+        folder = tmp_path / "restored" if is_dangling else tmp_path / "away" / "restored"
+        if is_dangling:
+            folder.symlink_to(tmp_path / "away")
+        with pytest.raises(DiskFailed, match=r"moved or removed|File exists"):
+            RestoredFile.create(PosixDisk(), str(folder), "photo.jpg", SIZE)
+        assert not (tmp_path / "away").exists()
 
     def test_a_folder_that_cannot_be_written_is_told(self) -> None:
         disk = MemoryDisk()
         disk.make_directory(FOLDER)
         disk.fail("create", errno.EACCES)
-        with pytest.raises(DiskFailed, match=r"can't write.*Permission denied.*: let the user"):
+        with pytest.raises(DiskFailed, match=r"can't use.*Permission denied.*: let the user"):
             RestoredFile.create(disk, FOLDER, "photo.jpg", SIZE)
 
 

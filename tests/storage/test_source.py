@@ -117,6 +117,13 @@ class TestChanges:
             source.read_chunks(0, 2)
         source.close()
 
+    @pytest.mark.skipif(not Path("/proc/version").exists(), reason="only Linux has such files")
+    def test_a_file_that_says_it_is_empty_and_is_not_is_no_ordinary_file(self) -> None:
+        source = SourceFile.open(PosixDisk(), "/proc/version")
+        with pytest.raises(NotARegularFile):
+            source.read_chunks(0, 1)
+        source.close()
+
     def test_a_sector_that_cannot_be_read_is_told(self) -> None:
         disk = MemoryDisk()
         disk.write_file(PHOTO, b"content")

@@ -1,4 +1,4 @@
-"""What a peer answered, as people and programs read it (SPEC.md 8)."""
+"""What a peer answered, as people and programs read it (SPEC.md section 7)."""
 
 import io
 import json
@@ -82,7 +82,7 @@ def test_the_state_of_a_file_with_thousands_of_chunks_stays_readable() -> None:
 
 
 def test_of_each_chunk_the_degree_can_be_told_however_they_differ() -> None:
-    """SPEC.md 8: STATE reports for each chunk its number and perceived degree."""
+    """SPEC.md 7.13: STATE reports for each chunk its number and perceived degree."""
     random = Random(1)
     chunks = tuple((no, random.randrange(4)) for no in range(1_000))
     file = FileState(
@@ -113,7 +113,7 @@ def test_what_could_not_be_placed_is_said_to_stay_for_now() -> None:
     """SPEC.md 7.9, 6.13."""
     kept = shortfall(RECLAIM)
     assert kept is not None
-    assert kept.startswith("no other peer takes 1 chunk, so the peer keeps them over its capacity")
+    assert kept.startswith("1 chunk still here, over the capacity")
     assert shortfall(evolve(RECLAIM, unplaced_chunks=0)) is None
 
 

@@ -1,4 +1,4 @@
-"""What TestApp's command line can say (SPEC.md 8)."""
+"""What TestApp's command line can say (SPEC.md section 7)."""
 
 import pytest
 

@@ -54,6 +54,15 @@ def test_a_damaged_one_gives_exit_status_1(store: Path, capsys: pytest.CaptureFi
     assert out[1:] == ["1 chunk, 8 bytes: whole and where the index says.", "1 thing wrong."]
 
 
+def test_one_without_an_index_is_not_said_to_be_where_that_says(
+    store: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """SPEC.md 9.28."""
+    (store / "index.sqlite").unlink()
+    assert main(["check", str(store)]) == 1
+    assert "2 chunks, 16 bytes: whole; no index says which should be there." in capsys.readouterr().out
+
+
 def test_an_index_made_anew(store: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """SPEC.md 9.26."""
     damage(store)

@@ -1,4 +1,4 @@
-"""TestApp as a program: what it prints where, and what it ends with (SPEC.md 8)."""
+"""TestApp as a program: what it prints where, and what it ends with (SPEC.md section 7)."""
 
 import json
 import os
@@ -132,6 +132,18 @@ async def test_too_few_copies_is_status_3_with_the_report_all_the_same(
     assert "3 of 11 chunks" in ending.err
     if options:
         assert json.loads(ending.out)["below_degree"] == 3
+
+
+@pytest.mark.parametrize("options", [[], ["--json"]])
+@in_reactor
+async def test_what_a_reclaim_has_to_keep_is_told_on_standard_error_with_status_0(
+    tmp_path: Path, options: list[str]
+) -> None:
+    """SPEC.md 7.9."""
+    ending = await ended(StandIn(), tmp_path, *options, "RECLAIM", "1000")
+    assert ending.status == 0
+    assert "1 chunk still here, over the capacity" in ending.err
+    assert "still here" not in ending.out
 
 
 @pytest.mark.parametrize("options", [[], ["--json"]])
