@@ -48,7 +48,7 @@ from protocol.limits import (
 from protocol.messages import Chunk, Delete, GetChunk, PutChunk, Removed, Stored
 from protocol.pacing import Pacer, burst_at
 from protocol.scarcity import Scarcity
-from protocol.suppression import RecentPutChunks
+from protocol.suppression import RecentChunks
 from protocol.values import ChunkId, FileId
 from storage.disk import IDisk
 from storage.opening import OpenStorage
@@ -179,7 +179,8 @@ class Peer:
             read_lane=read_lane,
             drop_damaged=self._drop_damaged,
         )
-        self._putchunks_heard = RecentPutChunks()
+        self._putchunks_heard = RecentChunks()
+        self._removed_heard = RecentChunks()
         self._repairs = RemovedResponder(
             peer_id=self.peer_id,
             is_ours=self._home.is_ours,
@@ -198,6 +199,7 @@ class Peer:
             withdrawals=self._withdrawals,
             place_elsewhere=self._repairs.place_elsewhere,
             putchunks_heard=self._putchunks_heard,
+            removed_heard=self._removed_heard,
             last_copy_grace=config.last_copy_grace,
             clock=clock,
         )
@@ -288,6 +290,7 @@ class Peer:
         router.add(Removed, lambda m: self._backups.heard_removed(m.chunk_id, m.sender_id))
         router.add(Removed, lambda m: self._withdrawals.heard_removed(m.chunk_id, m.sender_id))
         router.add(Removed, self._repairs.respond)
+        router.add(Removed, lambda m: self._removed_heard.heard(m.chunk_id, clock.seconds()))
         self._router = router
 
     async def start(self) -> None:

@@ -111,3 +111,7 @@ class OperationError(Exception):
 
     def __str__(self) -> str:
         return self.sentence
+
+
+class CopyLost(Exception):
+    """The copy that was to be sent is gone, by a deletion or by damage. No user is told of it."""

@@ -8,13 +8,10 @@ from functools import partial
 from attrs import frozen
 
 from peer.blocking import Lane
+from peer.errors import CopyLost
 from peer.home import Home
 from protocol.values import Body, ChunkId, PeerId
 from storage.interfaces import IChunkStore
-
-
-class CopyLost(Exception):
-    """The copy that was to be sent is gone, by a deletion or by damage."""
 
 
 @frozen(kw_only=True, eq=False)

@@ -13,10 +13,10 @@ from twisted.internet.task import deferLater
 from twisted.logger import Logger
 
 from peer.blocking import Lane, Stopped
-from peer.known_chunks import CopyLost
+from peer.errors import CopyLost
 from peer.waiting import TaskGroup, Turnstile
 from peer.withdrawal import Fate, Withdrawals
-from protocol.suppression import RecentPutChunks
+from protocol.suppression import RecentChunks
 from protocol.timing import LAST_COPY_RETRY, RECENT_CHUNKS_KEPT
 from protocol.values import ChunkId
 from protocol.window import Window
@@ -77,7 +77,8 @@ class SpaceReclaim:
         store_lane: Lane,
         withdrawals: Withdrawals,
         place_elsewhere: Callable[[ChunkId], Coroutine[Deferred[Any], Any, None]],
-        putchunks_heard: RecentPutChunks,
+        putchunks_heard: RecentChunks,
+        removed_heard: RecentChunks,
         last_copy_grace: float,
         clock: IReactorTime,
     ) -> None:
@@ -86,6 +87,7 @@ class SpaceReclaim:
         self._withdrawals = withdrawals
         self._place_elsewhere = place_elsewhere
         self._putchunks_heard = putchunks_heard
+        self._removed_heard = removed_heard
         self._last_copy_grace = last_copy_grace
         self._clock = clock
         self._turn = Turnstile(Window(1))
@@ -248,11 +250,12 @@ class SpaceReclaim:
         return Fate.KEPT if is_held else Fate.GONE
 
     async def _withdrawn(self, held: HeldChunk, *, may_be_last: bool) -> Fate:
-        chunk_id, began = held.chunk_id, self._clock.seconds()
-        may_be_last = may_be_last and self._may_be_dropped_last(chunk_id, began - RECENT_CHUNKS_KEPT)
+        chunk_id = held.chunk_id
+        may_be_last = may_be_last and self._is_grace_over() and not self._is_relied_on(chunk_id)
 
         def threshold() -> int:
-            return 0 if may_be_last and self._may_be_dropped_last(chunk_id, began) else 1
+            # A RECLAIM meanwhile begins the grace anew.
+            return 0 if may_be_last and self._is_grace_over() else 1
 
         try:
             # An offer that comes to nothing ends with a STORED.
@@ -265,10 +268,12 @@ class SpaceReclaim:
         except CopyLost:
             return Fate.GONE
 
-    def _may_be_dropped_last(self, chunk_id: ChunkId, since: float) -> bool:
-        """Whether a copy may go though it is the last: its grace is over, and nobody has sent a PUTCHUNK since.
+    def _is_grace_over(self) -> bool:
+        return self._clock.seconds() - self._asked_at >= self._last_copy_grace
 
-        Whoever did may be placing his own copy, and have counted our answer.
-        """
-        is_grace_over = self._clock.seconds() - self._asked_at >= self._last_copy_grace
-        return is_grace_over and not self._putchunks_heard.heard_since(chunk_id, since)
+    def _is_relied_on(self, chunk_id: ChunkId) -> bool:
+        """Whether somebody may be placing his own copy, or offering it, and have counted our answer to that."""
+        since = self._clock.seconds() - RECENT_CHUNKS_KEPT
+        return any(
+            heard.heard_since(chunk_id, since) for heard in (self._putchunks_heard, self._removed_heard)
+        )

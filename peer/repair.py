@@ -17,7 +17,7 @@ from peer.holders import HolderKnowledge
 from peer.known_chunks import KnownChunk, KnownChunks
 from protocol.limits import MAX_REPAIRS_DUE
 from protocol.messages import Removed
-from protocol.suppression import RecentPutChunks
+from protocol.suppression import RecentChunks
 from protocol.timing import LOOK_AGAIN_SPACING, response_delay
 from protocol.values import ChunkId, FileId, PeerId
 
@@ -48,7 +48,7 @@ class RemovedResponder:
         holders: HolderKnowledge,
         backups: ChunkBackups,
         known_chunks: KnownChunks,
-        putchunks_heard: RecentPutChunks,
+        putchunks_heard: RecentChunks,
         confirm: Callable[[ChunkId], None],
         is_withdrawing: Callable[[ChunkId], bool],
         clock: IReactorTime,

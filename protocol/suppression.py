@@ -96,8 +96,12 @@ class _LastHeard:
             self._heard_at.popitem(last=False)
 
 
-class RecentPutChunks:
-    """The PUTCHUNKs overheard lately: one for a chunk makes our own backup of it needless (SPEC.md 6.2)."""
+class RecentChunks:
+    """The chunks that others' messages of one type were about lately.
+
+    A PUTCHUNK makes our own backup of its chunk needless (SPEC.md 6.2); who sent it, or a REMOVED, may have counted
+    our answer (6.13).
+    """
 
     __slots__ = ("_heard",)
 
@@ -109,11 +113,11 @@ class RecentPutChunks:
         return len(self._heard)
 
     def heard(self, chunk_id: ChunkId, now: float) -> None:
-        """Somebody else sent a PUTCHUNK for the chunk."""
+        """Somebody else sent one for the chunk."""
         self._heard.set(chunk_id, now)
 
     def heard_since(self, chunk_id: ChunkId, since: float) -> bool:
-        """Whether a PUTCHUNK for the chunk came at ``since`` or later, as far as the memory reaches."""
+        """Whether one for the chunk came at ``since`` or later, as far as the memory reaches."""
         return self._heard.get(chunk_id) >= since
 
 

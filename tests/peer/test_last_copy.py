@@ -11,7 +11,7 @@ from peer.config import PeerConfig
 from peer.errors import ErrorCode, OperationError
 from protocol.messages import PutChunk, Removed, Stored
 from protocol.timing import LAST_COPY_GRACE, LAST_COPY_RETRY
-from tests.peer.copies import ALL_TRIES, CHUNK, give_copy, holds
+from tests.peer.copies import A_MOMENT, ALL_TRIES, CHUNK, give_copy, holds, let_go, say_stored
 from tests.support.group import STORE, Group
 from tests.support.stranger import Stranger
 
@@ -121,6 +121,47 @@ def test_who_drops_one_after_its_grace_leaves_that_of_another_who_gives_his_back
         group[21].reclaim(0)
         group.run_to(began + grace + 2 * ALL_TRIES)
         assert group.holders(CHUNK)
+
+
+@pytest.mark.parametrize("seconds", [-3.0, -1.5, -0.5, 0.5])
+def test_nor_does_it_drop_one_that_it_has_just_vouched_for(seconds: float) -> None:
+    """SPEC.md 6.13, 6.7: another offers his, and counts what it hears before the try."""
+    with Group() as group:
+        grace = LAST_COPY_RETRY
+        group.add(20, config=PeerConfig(store=STORE, scrub_period=None, last_copy_grace=grace))
+        home = Stranger(group)
+        give_copy(group, home)
+        group.add(21)
+        say_stored(home, CHUNK, 20)
+        group.pass_time(A_MOMENT)
+        group[21].stop()
+        assert group[20].reclaim(0).unplaced_chunks == 1
+        began = group.clock.seconds()
+        group.pass_time(grace / 2)
+        group[21].start()
+        give_copy(group, home)
+        say_stored(home, CHUNK, 20)
+        group.run_to(began + grace + seconds)
+        group[21].reclaim(0)
+        group.run_to(began + grace + 2 * ALL_TRIES)
+        assert group.holders(CHUNK)
+        # That somebody spoke in the name of 20.
+        group.errors.clear()
+
+
+def test_two_whose_grace_is_over_do_not_keep_each_other_s_copies_for_ever() -> None:
+    """SPEC.md 6.13: they were asked for their space at the same moment, so that each hears the other's every try."""
+    with Group() as group:
+        for peer_id in (20, 21):
+            group.add(
+                peer_id, config=PeerConfig(store=STORE, scrub_period=None, last_copy_grace=LAST_COPY_RETRY)
+            )
+        give_copy(group, Stranger(group))
+        assert group.holders(CHUNK) == [20, 21]
+        for peer_id in (20, 21):
+            let_go(group[peer_id].begin_reclaim(0))
+        group.pass_time(3 * (LAST_COPY_RETRY + ALL_TRIES))
+        assert group.holders(CHUNK) == []
 
 
 def test_a_reclaim_during_a_try_begins_the_grace_anew() -> None:

@@ -6,7 +6,7 @@ import pytest
 
 from protocol import suppression
 from protocol.limits import MAX_ANSWERED_CHUNKS, MAX_RECENT_CHUNKS
-from protocol.suppression import Answer, AnswerLedger, RecentPutChunks, RecentStored
+from protocol.suppression import Answer, AnswerLedger, RecentChunks, RecentStored
 from protocol.timing import RECENT_CHUNKS_KEPT
 from protocol.values import ChunkId, FileId, PeerId
 
@@ -83,10 +83,10 @@ class TestRecentStored:
         assert len(recent) == 1_100
 
 
-class TestRecentPutChunks:
+class TestRecentChunks:
     def test_a_putchunk_heard_since_the_removed_makes_ours_needless(self) -> None:
         """SPEC.md 6.2."""
-        recent = RecentPutChunks()
+        recent = RecentChunks()
         recent.heard(chunk(0), 10.0)
         assert recent.heard_since(chunk(0), 9.9)
         assert recent.heard_since(chunk(0), 10.0)
@@ -94,7 +94,7 @@ class TestRecentPutChunks:
         assert not recent.heard_since(chunk(1), 0.0)
 
     def test_the_last_one_counts(self) -> None:
-        recent = RecentPutChunks()
+        recent = RecentChunks()
         recent.heard(chunk(0), 10.0)
         recent.heard(chunk(0), 12.0)
         assert recent.heard_since(chunk(0), 11.0)
@@ -102,7 +102,7 @@ class TestRecentPutChunks:
 
     def test_a_flood_costs_the_oldest(self) -> None:
         """SPEC.md 11.1."""
-        recent = RecentPutChunks()
+        recent = RecentChunks()
         for number in range(MAX_RECENT_CHUNKS):
             recent.heard(chunk(number), 10.0)
         recent.heard(chunk(0), 10.1)
@@ -114,7 +114,7 @@ class TestRecentPutChunks:
 
     def test_what_is_long_past_is_forgotten(self) -> None:
         """SPEC.md 11.1."""
-        recent = RecentPutChunks()
+        recent = RecentChunks()
         for number in range(100):
             recent.heard(chunk(number), 10.0)
         for number in range(100, 200):
