@@ -232,33 +232,31 @@ class SpaceReclaim:
         freeing.report(freeing.freed, freeing.freed + max(0, await self._excess()))
 
     async def _fate(self, chunk_id: ChunkId, *, is_retry: bool) -> Fate:
-        # Of what this run, or another hand meanwhile, has said STORED for, somebody may have dropped his own copy.
-        may_be_last = is_retry
         for _attempt in range(MENDED_AT_MOST + 1):
             held = await self._store_lane.submit(self._store.describe, chunk_id)
             if held is None:
                 return Fate.GONE
             # An eviction may be offering it, and keep it in the end.
             if not self._withdrawals.is_withdrawing(chunk_id):
-                fate = await self._withdrawn(held, may_be_last=may_be_last)
+                fate = await self._withdrawn(held, is_retry=is_retry)
                 if fate is not Fate.GONE:
                     return fate
-            may_be_last = False
             # Whoever drops it as damaged may have still to do so; or he finds it mended, and it is as any other again.
             await self._withdrawals.ended(chunk_id)
         is_held = await self._store_lane.submit(self._store.describe, chunk_id) is not None
         return Fate.KEPT if is_held else Fate.GONE
 
-    async def _withdrawn(self, held: HeldChunk, *, may_be_last: bool) -> Fate:
-        chunk_id = held.chunk_id
-        may_be_last = may_be_last and self._is_grace_over() and not self._is_relied_on(chunk_id)
+    async def _withdrawn(self, held: HeldChunk, *, is_retry: bool) -> Fate:
+        chunk_id, began = held.chunk_id, self._clock.seconds()
+        may_be_last = is_retry and self._is_grace_over() and not self._is_relied_on(chunk_id)
 
         def threshold() -> int:
-            # A RECLAIM meanwhile begins the grace anew.
-            return 0 if may_be_last and self._is_grace_over() else 1
+            # A RECLAIM meanwhile begins the grace anew; and whoever has dropped his may have done so for our word.
+            is_dropped_elsewhere = self._removed_heard.may_have_heard_since(chunk_id, began)
+            return 0 if may_be_last and self._is_grace_over() and not is_dropped_elsewhere else 1
 
         try:
-            # An offer that comes to nothing ends with a STORED.
+            # An offer that comes to nothing ends with a STORED, which somebody may count.
             if held.perceived > held.desired and not may_be_last:
                 fate = await self._withdrawals.offer(chunk_id)
                 if fate is not Fate.KEPT:
@@ -275,5 +273,6 @@ class SpaceReclaim:
         """Whether somebody may be placing his own copy, or offering it, and have counted our answer to that."""
         since = self._clock.seconds() - RECENT_CHUNKS_KEPT
         return any(
-            heard.heard_since(chunk_id, since) for heard in (self._putchunks_heard, self._removed_heard)
+            heard.may_have_heard_since(chunk_id, since)
+            for heard in (self._putchunks_heard, self._removed_heard)
         )

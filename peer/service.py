@@ -103,19 +103,21 @@ class PeerService(Service):
         if self._peer is not None:
             # First, so that whoever waits for an operation is told that it ended by this stop.
             self._peer.operations.stop()
-        try:
-            if self._control is not None:
-                await self._control.close()
-            if self._peer is not None:
-                await self._peer.stop()
-        finally:
-            # Also where a disk refuses the last word: a thread that is left keeps the process from ending.
-            if self._network is not None:
-                await self._network.close()
-            if self._executor is not None:
-                await self._executor.stop()
-            # The last writes have ended with the executor: the thread is idle.
-            self._digest_thread.shutdown()
+        for what, end in (
+            ("control", None if self._control is None else self._control.close),
+            ("peer", None if self._peer is None else self._peer.stop),
+            ("network", None if self._network is None else self._network.close),
+            ("threads", None if self._executor is None else self._executor.stop),
+        ):
+            if end is not None:
+                try:
+                    await end()
+                except Exception:
+                    # Whatever a disk, or somebody who removed the socket, refuses here: a thread that is left would
+                    # keep the process from ending.
+                    self._log.failure("the {what} didn't end in order", what=what)
+        # The last writes have ended with the executor: the thread is idle.
+        self._digest_thread.shutdown()
 
     async def _start(self) -> None:
         config = self._config

@@ -115,9 +115,9 @@ MAX_EARLY_HOLDERS = 27
 # spacing of answers that it enforces; stops GETCHUNKs for many chunks from filling memory (about 6 MB).
 MAX_ANSWERED_CHUNKS = 16_384
 
-# Chunks in the memory of PUTCHUNKs overheard. At 5,000 chunks a second it reaches back 3 s, seven times the
-# longest response delay, after which it is asked. Stops PUTCHUNKs for many chunks from filling memory (about
-# 6 MB).
+# Chunks in the memory of PUTCHUNKs overheard, and in that of REMOVEDs. At 5,000 chunks a second it reaches back 3 s,
+# seven times the longest response delay, after which it is asked; who needs it to reach further is told that it may
+# not. Stops messages for many chunks from filling memory (about 4 MB).
 MAX_RECENT_CHUNKS = 16_384
 
 # Chunks that came late, by which holders are seen to be behind. Stops chunks that each had to be asked for twice, by

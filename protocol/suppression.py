@@ -71,9 +71,11 @@ class RecentStored:
 class _LastHeard:
     """When each of the chunks heard of lately was heard of last, bounded in number and age."""
 
-    __slots__ = ("_heard_at", "_kept", "_most")
+    __slots__ = ("_heard_at", "_kept", "_most", "pushed_out_at")
 
     def __init__(self, *, most: int, kept: float) -> None:
+        self.pushed_out_at = float("-inf")
+        """When the last of those was heard of that had to make room for others before its time."""
         self._heard_at: OrderedDict[ChunkId, float] = OrderedDict()
         self._most = most
         self._kept = kept
@@ -91,8 +93,11 @@ class _LastHeard:
         self._heard_at.move_to_end(chunk_id)
         for _ in range(2):
             oldest = next(iter(self._heard_at.values()))
-            if len(self._heard_at) <= self._most and now - oldest <= self._kept:
+            is_recent = now - oldest <= self._kept
+            if len(self._heard_at) <= self._most and is_recent:
                 return
+            if is_recent:
+                self.pushed_out_at = oldest
             self._heard_at.popitem(last=False)
 
 
@@ -119,6 +124,10 @@ class RecentChunks:
     def heard_since(self, chunk_id: ChunkId, since: float) -> bool:
         """Whether one for the chunk came at ``since`` or later, as far as the memory reaches."""
         return self._heard.get(chunk_id) >= since
+
+    def may_have_heard_since(self, chunk_id: ChunkId, since: float) -> bool:
+        """The same, or whether one may be forgotten that came then."""
+        return self.heard_since(chunk_id, since) or self._heard.pushed_out_at >= since
 
 
 @frozen(slots=True)

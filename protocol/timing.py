@@ -46,8 +46,8 @@ REPEAT_MEMORY: Final = 60.0
 as much again."""
 
 RECENT_CHUNKS_KEPT: Final = 30.0
-"""How long an overheard PUTCHUNK is remembered: past every response delay, also one followed by a wait for
-a place in the window."""
+"""How long an overheard PUTCHUNK or REMOVED is remembered: past every response delay, also one followed by a wait
+for a place in the window; and past the last wait of whoever places a copy by it."""
 
 LATE_KEPT: Final = 300.0
 """How long it is remembered what came late: whoever asks has waited 16 s, and then for a disk that may be far

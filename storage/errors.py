@@ -44,13 +44,14 @@ class PathUnreadable(StorageError):
 
 
 class NotARegularFile(StorageError):
-    """The path is a folder, a device, a pipe or a socket."""
+    """The path is a folder, a device, a pipe or a socket, or a file that hasn't the bytes that it says."""
 
     code = "NOT_A_REGULAR_FILE"
 
     def __init__(self, path: str) -> None:
         super().__init__(
-            f"{path!r} is a folder, a device, a pipe or a socket: only ordinary files can be backed up."
+            f"{path!r} is a folder, a device, a pipe, a socket, or made by the system as it is read: "
+            "only ordinary files can be backed up."
         )
 
 

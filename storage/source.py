@@ -89,12 +89,16 @@ class SourceFile:
             body = self._file.read_at(chunk_offset(chunk_no), asked)
         except OSError as error:
             raise PathUnreadable(self.path, error) from error
-        if len(body) > length and Fingerprint.of(self._file.stat()) == self.fingerprint:
-            # It says that it has fewer bytes than it gives, as those of /proc do.
-            raise NotARegularFile(self.path)
         if len(body) != length:
-            raise SourceChanged(self.path)
+            raise NotARegularFile(self.path) if self._is_as_it_was() else SourceChanged(self.path)
         return body
+
+    def _is_as_it_was(self) -> bool:
+        """Whether nobody has written to it: then it gives other than the bytes that it says, as those of /proc do."""
+        try:
+            return Fingerprint.of(self._file.stat()) == self.fingerprint
+        except OSError:
+            return False
 
 
 def _check(path: str, stat: FileStat) -> None:

@@ -82,9 +82,9 @@ def shortfall(report: Report) -> str | None:
     """What wasn't done of what was asked for, as a sentence; None if all was."""
     if isinstance(report, ReclaimReport) and report.unplaced_chunks:
         return (
-            f"{count(report.unplaced_chunks, 'chunk')} still here, over the capacity, since no other peer has room:"
-            " start one; the peer tries again every 10 minutes, and after its --last-copy-grace, 24 hours unless"
-            " it was told otherwise, drops what nobody takes"
+            f"{report.used_kbytes - report.capacity_kbytes:,} KByte stay over the capacity, since no other peer took"
+            f" any of {count(report.unplaced_chunks, 'chunk')}: start one that has room; this one goes on trying, and"
+            " after its --last-copy-grace, 24 hours unless it was told otherwise, drops what has to go"
         )
     if not isinstance(report, BackupReport) or not report.below_degree:
         return None

@@ -50,7 +50,7 @@ def _check(folder: str) -> int:
     print(f"{_number(report.chunks, 'chunk')}, {report.body_bytes:,} bytes: {found}.")
     if not report.is_sealed:
         print(
-            "The peer was not stopped in order, so that its databases can't be compared with what they were then."
+            "Without the seals of an orderly stop its databases can't be compared with what they were then."
         )
     print(f"{_number(report.wrong, 'thing')} wrong." if report.wrong else "Nothing is wrong.")
     return SOMETHING_WRONG if report.wrong else NOTHING_WRONG

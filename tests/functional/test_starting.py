@@ -66,6 +66,20 @@ def start_and_stop(folder: Path, *options: str) -> None:
         process.wait(30)
 
 
+def test_a_stop_closes_the_store_though_somebody_has_removed_the_socket(tmp_path: Path) -> None:
+    """SPEC.md 9.23: in order, so that there are seals."""
+    process = subprocess.Popen(
+        command(tmp_path), env=environment(tmp_path), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
+    try:
+        eventually((tmp_path / "control.sock").exists, "the peer listens")
+        (tmp_path / "control.sock").unlink()
+    finally:
+        process.terminate()
+        process.wait(30)
+    assert (tmp_path / "store" / "seals").exists()
+
+
 def contents(folder: Path) -> dict[str, bytes]:
     return {str(path): path.read_bytes() for path in sorted((folder / "store").rglob("*")) if path.is_file()}
 

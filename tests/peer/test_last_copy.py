@@ -11,7 +11,7 @@ from peer.config import PeerConfig
 from peer.errors import ErrorCode, OperationError
 from protocol.messages import PutChunk, Removed, Stored
 from protocol.timing import LAST_COPY_GRACE, LAST_COPY_RETRY
-from tests.peer.copies import A_MOMENT, ALL_TRIES, CHUNK, give_copy, holds, let_go, say_stored
+from tests.peer.copies import A_MOMENT, ALL_TRIES, CHUNK, give_copy, holds, let_go, say_removed, say_stored
 from tests.support.group import STORE, Group
 from tests.support.stranger import Stranger
 
@@ -147,6 +147,20 @@ def test_nor_does_it_drop_one_that_it_has_just_vouched_for(seconds: float) -> No
         assert group.holders(CHUNK)
         # That somebody spoke in the name of 20.
         group.errors.clear()
+
+
+@pytest.mark.parametrize("seconds", [0.1, 5.0, 20.0])
+def test_nor_does_it_where_another_drops_his_during_the_try(seconds: float) -> None:
+    """SPEC.md 6.13: he may have begun long before it, and be slow, and his last PUTCHUNKs be lost."""
+    with Group() as group:
+        group.add(20, config=PeerConfig(store=STORE, scrub_period=None, last_copy_grace=LAST_COPY_RETRY))
+        stranger = Stranger(group)
+        give_copy(group, stranger)
+        assert group[20].reclaim(0).unplaced_chunks == 1
+        group.pass_time(LAST_COPY_RETRY + seconds)
+        say_removed(stranger, CHUNK, 81)
+        group.pass_time(2 * ALL_TRIES)
+        assert holds(group, 20)
 
 
 def test_two_whose_grace_is_over_do_not_keep_each_other_s_copies_for_ever() -> None:

@@ -84,6 +84,21 @@ class TestRecentStored:
 
 
 class TestRecentChunks:
+    def test_what_had_to_make_room_may_have_been_heard(self) -> None:
+        """SPEC.md 6.13: who asks for safety's sake takes a forgotten one for heard."""
+        recent = RecentChunks()
+        for number in range(MAX_RECENT_CHUNKS + 1):
+            recent.heard(chunk(number), 10.0)
+        assert not recent.heard_since(chunk(0), 10.0)
+        assert recent.may_have_heard_since(chunk(0), 10.0)
+        assert not recent.may_have_heard_since(chunk(0), 10.1)
+
+    def test_what_was_too_old_was_not_heard_since(self) -> None:
+        recent = RecentChunks()
+        recent.heard(chunk(0), 10.0)
+        recent.heard(chunk(1), 10.1 + RECENT_CHUNKS_KEPT)
+        assert not recent.may_have_heard_since(chunk(0), 10.0)
+
     def test_a_putchunk_heard_since_the_removed_makes_ours_needless(self) -> None:
         """SPEC.md 6.2."""
         recent = RecentChunks()

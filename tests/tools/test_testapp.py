@@ -142,8 +142,8 @@ async def test_what_a_reclaim_has_to_keep_is_told_on_standard_error_with_status_
     """SPEC.md 7.9."""
     ending = await ended(StandIn(), tmp_path, *options, "RECLAIM", "1000")
     assert ending.status == 0
-    assert "1 chunk still here, over the capacity" in ending.err
-    assert "still here" not in ending.out
+    assert "since no other peer took any of 1 chunk" in ending.err
+    assert "no other peer" not in ending.out
 
 
 @pytest.mark.parametrize("options", [[], ["--json"]])
