@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from attrs import evolve
 
+from peer.errors import ErrorCode
 from protocol.messages import Chunk, GetChunk, PutChunk
 from protocol.timing import ANSWER_SPACING, MAX_RESPONSE_DELAY
 from protocol.values import CHUNK_SIZE
@@ -22,6 +23,7 @@ from tests.interop.street import (
     received,
     street,
 )
+from tests.peer.backups import refusal
 from tests.support.family import Family
 from tests.support.lan import Link
 from tests.support.stranger import Stranger
@@ -61,7 +63,7 @@ class TestLateAndLost:
             assert len(holder.held) == 1
             group.lan.set_link(holder.host, "10.0.0.1", Link())
             # It is asked for four times more, and stays silent.
-            assert group.run(backup).below_degree == 1
+            assert refusal(group, backup) is ErrorCode.NO_COPIES
             assert len(group.messages(PutChunk)) == 5
             assert perceived(group[1], PATH) == [set()]
 

@@ -10,12 +10,14 @@ from twisted.internet.defer import Deferred
 
 from peer.config import DEFAULT_GROUPS
 from peer.control.interfaces import BackupReport
+from peer.errors import ErrorCode, OperationError
 from peer.outbox import SOON
 from protocol.flow import FIRST_WAIT, FIRST_WINDOW, HEADROOM
 from protocol.losses import ROUND
 from protocol.messages import PutChunk, Stored
 from protocol.pacing import burst_at
 from protocol.values import CHUNK_SIZE, VERSION_1_0, ChunkId, FileId, PeerId
+from tests.peer.backups import refusal
 from tests.support.group import Group
 from tests.support.stranger import Stranger, chunk_id
 
@@ -65,19 +67,19 @@ class TestAttempts:
             chunk = only_chunk(group)
             assert heard.message == PutChunk(VERSION_1_0, PeerId(1), *chunk, 3, BODY)
             assert heard.group == DEFAULT_GROUPS.mdb
-            assert group.run(running).below_degree == 1
+            assert refusal(group, running) is ErrorCode.NO_COPIES
 
     def test_it_is_put_five_times_in_doubling_waits_and_given_up_after_31_s(self) -> None:
         """SPEC.md 3.3, 3.6."""
         with Group(1) as group:
             running = begin(group, 1)
             began = group.clock.seconds()
-            report = group.run(running)
+            assert refusal(group, running) is ErrorCode.NO_COPIES
             assert group.clock.seconds() - began == pytest.approx(31.0, abs=TOLERANCE)
             group.pass_time(120.0)
             times = [time - began for time, _ in group.said(PutChunk)]
             assert times == pytest.approx(ATTEMPTS, abs=TOLERANCE)
-            assert (report.perceived_min, report.below_degree) == (0, 1)
+            assert perceived(group) == [0]
 
     @pytest.mark.parametrize("attempt", range(5))
     def test_no_more_is_put_once_the_degree_is_met(self, attempt: int) -> None:
@@ -155,7 +157,7 @@ class TestWhoCounts:
             stranger = Stranger(group)
             running = begin(group, 1)
             stranger.putchunk(only_chunk(group), BODY)
-            assert group.run(running).perceived_min == 0
+            assert refusal(group, running) is ErrorCode.NO_COPIES
 
     def test_the_home_itself_does_not_though_its_id_is_used(self) -> None:
         """SPEC.md 3.8, 2.12."""
@@ -165,7 +167,7 @@ class TestWhoCounts:
             chunk = only_chunk(group)
             namesake.stored(chunk)
             namesake.chunk(chunk, BODY)
-            assert group.run(running).perceived_min == 0
+            assert refusal(group, running) is ErrorCode.NO_COPIES
             namesake.stored(chunk)
             group.pass_time(1.0)
             assert perceived(group) == [0]
@@ -225,7 +227,11 @@ class TestWindow:
         with Group(1) as group:
             running = begin(group, 1, self.content())
             began = group.clock.seconds()
-            report = group.run(running)
+            with pytest.raises(
+                OperationError, match=f"No peer took {self.CHUNKS} of the {self.CHUNKS} chunks"
+            ):
+                group.run(running)
+            seconds = group.clock.seconds() - began
             firsts: dict[int, float] = {}
             for time, message in group.said(PutChunk):
                 firsts.setdefault(message.chunk_no, time - began)
@@ -236,8 +242,7 @@ class TestWindow:
                 assert sum(time < end for time in firsts.values()) <= (window + 1) * FIRST_CHUNKS
             assert max(firsts.values()) < self.FULL_WINDOWS
             last = max(firsts.values())
-            assert report.seconds == pytest.approx(last + 31.0, abs=0.5)
-            assert report.below_degree == self.CHUNKS
+            assert seconds == pytest.approx(last + 31.0, abs=0.5)
 
     def test_a_chunk_whose_degree_is_met_gives_its_place_to_the_next(self) -> None:
         """SPEC.md 3.11."""
