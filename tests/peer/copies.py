@@ -7,8 +7,9 @@ from typing import Any
 
 from twisted.internet.defer import Deferred
 
+from peer.config import PeerConfig
 from protocol.messages import Chunk, PutChunk, Removed, Stored
-from protocol.timing import WITHDRAWAL_QUIET
+from protocol.timing import LAST_COPY_RETRY, WITHDRAWAL_QUIET
 from protocol.values import VERSION_1_0, ChunkId, PeerId
 from tests.support.group import STORE, Group
 from tests.support.slots import slot_of
@@ -80,6 +81,29 @@ def spoken_of(group: Group, peer_id: int, since: float) -> set[ChunkId]:
         and host == f"10.0.0.{peer_id}"
         and isinstance(message, Stored | Removed | PutChunk | Chunk)
     }
+
+
+SHORT_GRACE = PeerConfig(store=STORE, scrub_period=None, last_copy_grace=LAST_COPY_RETRY)
+"""By which a last copy may be dropped when it is tried again for the first time."""
+
+
+def two_holders_apart(
+    group: Group, *, degree: int = 1, others: Iterable[int] = (), disk_seconds: float = 0.1
+) -> float:
+    """20 and 21 have the chunk and don't know of each other; 20 has tried in vain to give its copy back.
+
+    *others* are said to hold it too, to 20. 21 is stopped. The time from which 20's grace and wait count.
+    """
+    group.add(20, config=SHORT_GRACE, disk_seconds=disk_seconds)
+    home = Stranger(group)
+    give_copy(group, home, degree=degree, others=others)
+    group[20].stop()
+    group.add(21)
+    give_copy(group, home, degree=degree)
+    group[21].stop()
+    group[20].start()
+    assert group[20].reclaim(0).unplaced_chunks == 1
+    return group.clock.seconds()
 
 
 def damage(group: Group, peer_id: int, chunk: ChunkId = CHUNK) -> None:

@@ -7,12 +7,22 @@ import errno
 import pytest
 from twisted.logger import LogLevel, capturedLogs
 
-from peer.config import PeerConfig
 from peer.errors import ErrorCode, OperationError
 from protocol.messages import PutChunk, Removed, Stored
 from protocol.timing import LAST_COPY_GRACE, LAST_COPY_RETRY
-from tests.peer.copies import A_MOMENT, ALL_TRIES, CHUNK, give_copy, holds, let_go, say_removed, say_stored
-from tests.support.group import STORE, Group
+from tests.peer.copies import (
+    A_MOMENT,
+    ALL_TRIES,
+    CHUNK,
+    SHORT_GRACE,
+    give_copy,
+    holds,
+    let_go,
+    say_removed,
+    say_stored,
+    two_holders_apart,
+)
+from tests.support.group import Group
 from tests.support.stranger import Stranger
 
 
@@ -102,24 +112,12 @@ def test_who_drops_one_after_its_grace_leaves_that_of_another_who_gives_his_back
 ) -> None:
     """SPEC.md 6.13: two have the chunk, don't know of each other, and one begins before or after the other's try."""
     with Group() as group:
-        grace = LAST_COPY_RETRY
-        group.add(
-            20, config=PeerConfig(store=STORE, scrub_period=None, last_copy_grace=grace), disk_seconds=0.1
-        )
-        home = Stranger(group)
-        give_copy(group, home, degree=degree, others=others)
-        group[20].stop()
-        group.add(21)
-        give_copy(group, home, degree=degree)
-        group[21].stop()
-        group[20].start()
-        assert group[20].reclaim(0).unplaced_chunks == 1
-        began = group.clock.seconds()
-        group.pass_time(grace / 2)
+        began = two_holders_apart(group, degree=degree, others=others)
+        group.pass_time(LAST_COPY_RETRY / 2)
         group[21].start()
-        group.run_to(began + grace + seconds)
+        group.run_to(began + LAST_COPY_RETRY + seconds)
         group[21].reclaim(0)
-        group.run_to(began + grace + 2 * ALL_TRIES)
+        group.run_to(began + LAST_COPY_RETRY + 2 * ALL_TRIES)
         assert group.holders(CHUNK)
 
 
@@ -127,8 +125,7 @@ def test_who_drops_one_after_its_grace_leaves_that_of_another_who_gives_his_back
 def test_nor_does_it_drop_one_that_it_has_just_vouched_for(seconds: float) -> None:
     """SPEC.md 6.13, 6.7: another offers his, and counts what it hears before the try."""
     with Group() as group:
-        grace = LAST_COPY_RETRY
-        group.add(20, config=PeerConfig(store=STORE, scrub_period=None, last_copy_grace=grace))
+        group.add(20, config=SHORT_GRACE)
         home = Stranger(group)
         give_copy(group, home)
         group.add(21)
@@ -137,13 +134,13 @@ def test_nor_does_it_drop_one_that_it_has_just_vouched_for(seconds: float) -> No
         group[21].stop()
         assert group[20].reclaim(0).unplaced_chunks == 1
         began = group.clock.seconds()
-        group.pass_time(grace / 2)
+        group.pass_time(LAST_COPY_RETRY / 2)
         group[21].start()
         give_copy(group, home)
         say_stored(home, CHUNK, 20)
-        group.run_to(began + grace + seconds)
+        group.run_to(began + LAST_COPY_RETRY + seconds)
         group[21].reclaim(0)
-        group.run_to(began + grace + 2 * ALL_TRIES)
+        group.run_to(began + LAST_COPY_RETRY + 2 * ALL_TRIES)
         assert group.holders(CHUNK)
         # That somebody spoke in the name of 20.
         group.errors.clear()
@@ -153,7 +150,7 @@ def test_nor_does_it_drop_one_that_it_has_just_vouched_for(seconds: float) -> No
 def test_nor_does_it_where_another_drops_his_during_the_try(seconds: float) -> None:
     """SPEC.md 6.13: he may have begun long before it, and be slow, and his last PUTCHUNKs be lost."""
     with Group() as group:
-        group.add(20, config=PeerConfig(store=STORE, scrub_period=None, last_copy_grace=LAST_COPY_RETRY))
+        group.add(20, config=SHORT_GRACE)
         stranger = Stranger(group)
         give_copy(group, stranger)
         assert group[20].reclaim(0).unplaced_chunks == 1
@@ -167,9 +164,7 @@ def test_two_whose_grace_is_over_do_not_keep_each_other_s_copies_for_ever() -> N
     """SPEC.md 6.13: they were asked for their space at the same moment, so that each hears the other's every try."""
     with Group() as group:
         for peer_id in (20, 21):
-            group.add(
-                peer_id, config=PeerConfig(store=STORE, scrub_period=None, last_copy_grace=LAST_COPY_RETRY)
-            )
+            group.add(peer_id, config=SHORT_GRACE)
         give_copy(group, Stranger(group))
         assert group.holders(CHUNK) == [20, 21]
         for peer_id in (20, 21):
@@ -181,14 +176,13 @@ def test_two_whose_grace_is_over_do_not_keep_each_other_s_copies_for_ever() -> N
 def test_a_reclaim_during_a_try_begins_the_grace_anew() -> None:
     """SPEC.md 6.13: for what is being tried, too."""
     with Group() as group:
-        grace = LAST_COPY_RETRY
-        group.add(20, config=PeerConfig(store=STORE, scrub_period=None, last_copy_grace=grace))
+        group.add(20, config=SHORT_GRACE)
         give_copy(group, Stranger(group))
         assert group[20].reclaim(0).unplaced_chunks == 1
-        group.pass_time(grace + 10.0)
+        group.pass_time(LAST_COPY_RETRY + 10.0)
         assert group[20].reclaim(0).unplaced_chunks == 1
         assert holds(group, 20)
-        group.pass_time(grace + ALL_TRIES)
+        group.pass_time(LAST_COPY_RETRY + ALL_TRIES)
         assert not holds(group, 20)
 
 

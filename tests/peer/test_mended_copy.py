@@ -2,20 +2,45 @@
 
 from __future__ import annotations
 
-import pytest
+from collections.abc import Iterable
 
-from peer.config import PeerConfig
+import pytest
+from twisted.internet.defer import Deferred
+
+from peer.control.interfaces import ReclaimReport
 from protocol.messages import Chunk, PutChunk, Removed, Stored
 from protocol.timing import LAST_COPY_RETRY
-from tests.peer.copies import A_MOMENT, ALL_TRIES, ANSWERED, BODY, CHUNK, damage, give_copy, holds
+from tests.peer.copies import (
+    A_MOMENT,
+    ALL_TRIES,
+    ANSWERED,
+    BODY,
+    CHUNK,
+    SHORT_GRACE,
+    damage,
+    give_copy,
+    holds,
+    two_holders_apart,
+)
 from tests.support.disk import Operation
-from tests.support.group import STORE, Group
+from tests.support.group import Group
 from tests.support.stranger import Stranger
 
-GRACE = LAST_COPY_RETRY
-"""Seconds that a last copy is kept here: it may be dropped when it is tried again for the first time."""
 
-SHORT_GRACE = PeerConfig(store=STORE, scrub_period=None, last_copy_grace=GRACE)
+def reclaim_of_a_copy_mended_after(
+    group: Group, seconds: float, *, others: Iterable[int] = ()
+) -> Deferred[ReclaimReport]:
+    """Have 20, whose copy is damaged, give all back, and its bytes come once more. *others* have room."""
+    group.add(20, disk_seconds=0.1)
+    home = Stranger(group)
+    give_copy(group, home)
+    damage(group, 20)
+    for other in others:
+        group.add(other)
+    running = group[20].begin_reclaim(0)
+    group.pass_time(seconds)
+    home.putchunk(CHUNK, BODY)
+    return running
 
 
 def test_it_is_not_vouched_for_before_it_is_whole_again() -> None:
@@ -49,14 +74,7 @@ class TestReclaim:
     def test_one_that_is_mended_meanwhile_is_told_as_kept(self, step: int) -> None:
         """SPEC.md 6.13, 9.31: whenever its bytes come once more, while it is withdrawn or dropped as damaged."""
         with Group() as group:
-            group.add(20, disk_seconds=0.1)
-            home = Stranger(group)
-            give_copy(group, home)
-            damage(group, 20)
-            running = group[20].begin_reclaim(0)
-            group.pass_time(step * 0.025)
-            home.putchunk(CHUNK, BODY)
-            report = group.run(running)
+            report = group.run(reclaim_of_a_copy_mended_after(group, step * 0.025))
             assert report.unplaced_chunks == holds(group, 20)
             assert bool(report.used_kbytes) == holds(group, 20)
             group.errors.clear()
@@ -65,15 +83,7 @@ class TestReclaim:
     def test_one_that_is_mended_meanwhile_is_placed_by_the_same_run(self, step: int) -> None:
         """SPEC.md 6.16, 6.12: as any other, since somebody has room for it."""
         with Group() as group:
-            group.add(20, disk_seconds=0.1)
-            home = Stranger(group)
-            give_copy(group, home)
-            damage(group, 20)
-            group.add(21)
-            running = group[20].begin_reclaim(0)
-            group.pass_time(step * 0.025)
-            home.putchunk(CHUNK, BODY)
-            report = group.run(running)
+            report = group.run(reclaim_of_a_copy_mended_after(group, step * 0.025, others=[21]))
             assert (report.unplaced_chunks, report.used_kbytes) == (0, 0)
             assert group.holders(CHUNK) == [21]
             group.errors.clear()
@@ -82,14 +92,8 @@ class TestReclaim:
     def test_one_that_is_mended_and_kept_is_vouched_for(self, step: int) -> None:
         """SPEC.md 6.13, 6.16: whoever sent the body has had no STORED while the copy was withdrawn, or dropped."""
         with Group() as group:
-            group.add(20, disk_seconds=0.1)
-            home = Stranger(group)
-            give_copy(group, home)
-            damage(group, 20)
-            running = group[20].begin_reclaim(0)
-            group.pass_time(step * 0.025)
+            running = reclaim_of_a_copy_mended_after(group, step * 0.025)
             began = group.clock.seconds()
-            home.putchunk(CHUNK, BODY)
             group.run(running)
             group.pass_time(ANSWERED)
             assert bool(group.said(Stored, by=20, since=began)) == holds(group, 20)
@@ -104,7 +108,7 @@ class TestReclaim:
             give_copy(group, home)
             assert group[20].reclaim(0).unplaced_chunks == 1
             damage(group, 20)
-            group.pass_time(GRACE + 0.4 + step * 0.01)
+            group.pass_time(LAST_COPY_RETRY + 0.4 + step * 0.01)
             group.sent.clear()
             home.putchunk(CHUNK, BODY)
             group.pass_time(2 * ALL_TRIES)
@@ -118,20 +122,11 @@ class TestReclaim:
     def test_nor_is_it_vouched_for_to_who_would_drop_his_for_it(self, step: int) -> None:
         """SPEC.md 6.13, 6.8: the body comes from another who places his own last copy."""
         with Group(seed=2) as group:
-            group.add(20, disk_seconds=0.1, config=SHORT_GRACE)
-            home = Stranger(group)
-            give_copy(group, home)
-            group[20].stop()
-            group.add(21)
-            give_copy(group, home)
-            group[21].stop()
-            group[20].start()
-            assert group[20].reclaim(0).unplaced_chunks == 1
-            began = group.clock.seconds()
+            began = two_holders_apart(group)
             damage(group, 20)
-            group.pass_time(GRACE / 2)
+            group.pass_time(LAST_COPY_RETRY / 2)
             group[21].start()
-            group.run_to(began + GRACE + step * 0.015 - 0.2)
+            group.run_to(began + LAST_COPY_RETRY + step * 0.015 - 0.2)
             group[21].reclaim(0)
             group.pass_time(2 * ALL_TRIES)
             assert group.holders(CHUNK)

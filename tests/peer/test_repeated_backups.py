@@ -5,7 +5,9 @@ from __future__ import annotations
 import errno
 
 import pytest
+from twisted.internet.defer import Deferred
 
+from peer.control.interfaces import BackupReport
 from peer.errors import ErrorCode
 from protocol.digest import BLAKE3
 from protocol.messages import Delete, PutChunk
@@ -15,6 +17,14 @@ from tests.peer.copies import let_go
 from tests.support.disk import Operation
 from tests.support.group import Group
 from tests.support.version_1 import version_1
+
+
+def begin_read(group: Group) -> Deferred[BackupReport]:
+    """Start BACKUP of the file of peer 1; it is being read, and its first PUTCHUNK is out, when this returns."""
+    running = group[1].begin_backup(PATH, 1)
+    while not group.said(PutChunk):
+        group.pass_time(0.001)
+    return running
 
 
 class TestUnchanged:
@@ -130,9 +140,7 @@ class TestJoining:
         """SPEC.md 3.28, 3.33."""
         with Group(1, 2) as group:
             group[1].write(PATH, b"what the first reads")
-            first = group[1].begin_backup(PATH, 1)
-            while not group.said(PutChunk):
-                group.pass_time(0.001)
+            first = begin_read(group)
             group.pass_time(0.02)
             group[1].write(PATH, b"what the second is asked for")
             second = group[1].begin_backup(PATH, 1)
@@ -143,9 +151,7 @@ class TestJoining:
         """SPEC.md 3.28: what the first has read is not what the second was asked for."""
         with Group(1, 2) as group:
             group[1].write(PATH, SMALL)
-            first = group[1].begin_backup(PATH, 1)
-            while not group.said(PutChunk):
-                group.pass_time(0.001)
+            first = begin_read(group)
             group.pass_time(0.02)
             group[1].disk.remove(PATH)
             second = group[1].begin_backup(PATH, 1)
@@ -156,9 +162,7 @@ class TestJoining:
         """SPEC.md 3.28: and is told what is wrong with it, if it still is."""
         with Group(1, 2) as group:
             group[1].write(PATH, SMALL)
-            first = group[1].begin_backup(PATH, 1)
-            while not group.said(PutChunk):
-                group.pass_time(0.001)
+            first = begin_read(group)
             group.pass_time(0.02)
             group[1].disk.fail("stat", errno.EIO, where=PATH, times=1)
             second = group[1].begin_backup(PATH, 1)
@@ -186,9 +190,7 @@ class TestJoining:
         """SPEC.md 3.28, 3.33."""
         with Group(1) as group:
             group[1].write(PATH, several(2))
-            first = group[1].begin_backup(PATH, 1)
-            while not group.said(PutChunk):
-                group.pass_time(0.001)
+            first = begin_read(group)
             group.pass_time(0.02)
             group[1].write(PATH, SMALL)
             second = group[1].begin_backup(PATH, 1)
@@ -224,9 +226,7 @@ class TestJoining:
         """SPEC.md 3.28: though the file goes on changing, since that one began after they were asked for."""
         with Group(1, 2) as group:
             group[1].write(PATH, SMALL)
-            first = group[1].begin_backup(PATH, 1)
-            while not group.said(PutChunk):
-                group.pass_time(0.001)
+            first = begin_read(group)
             group.pass_time(0.02)
             group[1].write(PATH, SMALL + b"of before they come")
             others = [group[1].begin_backup(PATH, 1) for _each in range(8)]
@@ -246,10 +246,7 @@ class TestJoining:
         with Group(2) as group:
             group.add(1, disk_seconds=0.05)
             group[1].write(PATH, several(40))
-            first = group[1].begin_backup(PATH, 1)
-            let_go(first)
-            while not group.said(PutChunk):
-                group.pass_time(0.001)
+            let_go(begin_read(group))
             group[1].write(PATH, several(42, b"z"))
             second = group[1].begin_backup(PATH, 1)
             group.pass_time(step * 0.002)
@@ -266,9 +263,7 @@ class TestJoining:
         with Group(2) as group:
             group.add(1, disk_seconds=0.05)
             group[1].write(PATH, SMALL)
-            first = group[1].begin_backup(PATH, 1)
-            while not group.said(PutChunk):
-                group.pass_time(0.001)
+            first = begin_read(group)
             group.pass_time(0.15)
             group[1].write(PATH, SMALL)
             second = group[1].begin_backup(PATH, 1)

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import sqlite3
+from contextlib import closing
+from pathlib import Path
 from random import Random
 
 import pytest
 
 from protocol.values import ChunkId, PeerId
+from storage.disk import PosixDisk
 from storage.errors import CatalogDamaged, IndexDamaged, StoreNewer
-from storage.interfaces import ChunkToStore, HolderNote, PutOutcome, ReadOutcome
+from storage.interfaces import ChunkToStore, HolderNote, HomeChunk, PutOutcome, ReadOutcome
 from storage.opening import OpenStorage, open_storage
 from storage.rebuild import RebuildReport, rebuild
 from storage.slot import VERSION, SlotDamaged, SlotHeader
-from tests.storage.examples import a_chunk, chunk_id, file_id, peers
+from tests.storage.examples import a_chunk, a_fingerprint, chunk_id, file_id, peers
 from tests.support.disk import MemoryDisk, PowerLost
 from tests.support.slots import chunks_on, slot_of, slots_on
 
@@ -248,3 +252,30 @@ def test_wherever_the_power_goes_it_can_be_done_again() -> None:
         else:
             break
     assert crashes > 8
+
+
+def test_the_catalog_alone_is_enough_for_a_new_store_of_the_same_peer(tmp_path: Path) -> None:
+    """SPEC.md 13.13: as README.md tells, copied by SQLite while the peer runs, to where its disk is not."""
+    storage = open_at(tmp_path / "old", OWNER)
+    version = storage.catalog.begin_version("/photo", file_id("mine"), b"", 1, a_fingerprint())
+    storage.catalog.record_chunks(version.version_id, [HomeChunk(0, None, peers(8))])
+    storage.catalog.finish_version(version.version_id, degree_met=True)
+    (tmp_path / "new").mkdir(0o700)
+    with (
+        closing(sqlite3.connect(tmp_path / "old" / "catalog.sqlite")) as source,
+        closing(sqlite3.connect(tmp_path / "new" / "catalog.sqlite")) as copy,
+    ):
+        source.backup(copy)
+    before = storage.catalog.versions("/photo")
+    storage.close()
+    new = open_at(tmp_path / "new", PeerId(99))
+    assert new.peer_id == OWNER
+    assert new.catalog.versions("/photo") == before
+    assert [chunk.holders for chunk in new.catalog.chunks(version.version_id, 0, 9)] == [peers(8)]
+    new.close()
+
+
+def open_at(folder: Path, drawn: PeerId) -> OpenStorage:
+    return open_storage(
+        PosixDisk(), str(folder), peer_id=None, draw_peer_id=lambda: drawn, capacity_bytes=OPTION
+    )
