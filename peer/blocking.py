@@ -61,7 +61,7 @@ class _LaneThread:
     """A thread that makes calls in the order in which they come, and has the reactor told what came of each.
 
     Twisted's pool of threads, and that of the standard library, take twice the processor time to hand a call over and
-    its result back: a RESTORE asks for little more than one chunk with each call.
+    its result back, and a RESTORE reads about two chunks with each.
     """
 
     def __init__(self, name: str, *, reactor: IReactorFromThreads) -> None:
